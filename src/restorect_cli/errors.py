@@ -1,0 +1,55 @@
+"""The errors a user can meet.
+
+    RestorectError
+    ├── InputError      exit 1   a file could not be read
+    ├── OutputError     exit 1   a file could not be written
+    ├── UsageError      exit 2   an unknown name or a value out of range
+    ├── ModelError      exit 3   a student is missing, damaged or of another version
+    └── DeviceError     exit 3   the device asked for cannot be had
+
+Every error says what happened, to which file, and what to do next. The command line prints
+`str(error)` on one line and exits with `error.exit_code`; no traceback unless asked for.
+"""
+
+from __future__ import annotations
+
+
+class RestorectError(Exception):
+    """Base of all errors; `problem` says what happened and to which file, `fix` what to do next."""
+
+    exit_code = 1
+
+    def __init__(self, problem: str, fix: str = "") -> None:
+        self.problem = problem
+        self.fix = fix
+        super().__init__(problem, fix)
+
+    def __str__(self) -> str:
+        line = f"{self.problem}: {self.fix}" if self.fix else self.problem
+        return " ".join(line.split())  # one line, whatever a library's message held
+
+
+class InputError(RestorectError):
+    """A file could not be read."""
+
+
+class OutputError(RestorectError):
+    """A file could not be written; nothing half-written is left behind."""
+
+
+class UsageError(RestorectError):
+    """An unknown name or a value out of range."""
+
+    exit_code = 2
+
+
+class ModelError(RestorectError):
+    """A student is missing, damaged or of another version."""
+
+    exit_code = 3
+
+
+class DeviceError(RestorectError):
+    """The device asked for cannot be had."""
+
+    exit_code = 3

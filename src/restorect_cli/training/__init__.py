@@ -1,0 +1,1 @@
+"""Everything that imports torch: networks, degradations, training and export (extra `train`)."""
