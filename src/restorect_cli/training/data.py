@@ -1,0 +1,265 @@
+"""Training pairs: photographs and degraded/clean pairs from folders, cropped and augmented in memory.
+
+A sample is (y, x, thumb): degraded and clean crop, and the whole degraded picture shrunk, because
+the prior sees the whole scene in use. Where a pair folder has `input_whole/`, that is the whole
+picture; else the thumbnail is made from the picture at hand.
+
+Every batch is drawn from its own generator, seeded by (seed, iteration): a resumed run sees exactly
+the data it would have seen, and no generator state needs saving.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from ..errors import InputError
+from ..prior import prior_inputs_batch
+from .degrade import darkness, noise
+from .recipe import Recipe, SourceRecipe
+
+EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+THUMB_SHAPE = (100, 150)  # rows, columns; one shape so that thumbnails stack, close to 3:2
+VALIDATION_SHARE = 0.06
+SAME_SCENE = 0.97  # correlation of two shrunken targets above which they show one scene
+
+Pixels = NDArray[np.uint8]
+FloatImage = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One photograph or pair: clean pixels, degraded pixels of a pair, and whole pictures at thumbnail size."""
+
+    name: str
+    clean: Pixels
+    degraded: Pixels | None
+    clean_thumb: FloatImage
+    degraded_thumb: FloatImage | None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Arrays of one step: y, x (B,3,H,W); thumb (B,3,h,w); statistics (B,9); float32."""
+
+    y: FloatImage
+    x: FloatImage
+    thumb: FloatImage
+    statistics: FloatImage
+
+
+def read_pixels(path: Path) -> Pixels:
+    """Any picture file as (H,W,3) uint8; InputError when it cannot be read."""
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(f"cannot read training picture {path}", f"remove or replace it ({error})") from error
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """Picture files of a folder, sorted by name."""
+    if not folder.is_dir():
+        raise InputError(f"no such data folder {folder}", "check --data and the folder names in the recipe")
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS)
+
+
+def load_items(folder: Path, pairs: bool, minimum_px: int) -> list[Item]:
+    """Read a whole source into memory (a few hundred megabytes at most for the shipped recipes)."""
+    items = load_pairs(folder) if pairs else [load_photograph(p) for p in list_pictures(folder)]
+    items = [item for item in items if min(item.clean.shape[:2]) >= minimum_px]
+    if len(items) < 2:
+        raise InputError(
+            f"{folder} holds {len(items)} usable pictures",
+            f"training needs at least two of {minimum_px}x{minimum_px} pixels or more (one is held out)",
+        )
+    return items
+
+
+def load_photograph(path: Path) -> Item:
+    """A clean photograph to be degraded on the fly."""
+    pixels = read_pixels(path)
+    return Item(path.stem, pixels, None, thumbnail(pixels), None)
+
+
+def load_pairs(folder: Path) -> list[Item]:
+    """Pairs by equal stem in input/ and target/; InputError for one without its partner or of another size."""
+    inputs = {p.stem: p for p in list_pictures(folder / "input")}
+    targets = {p.stem: p for p in list_pictures(folder / "target")}
+    lonely = sorted(inputs.keys() ^ targets.keys())
+    if lonely:
+        raise InputError(f"{folder}: {len(lonely)} files have no partner, first {lonely[0]!r}", "pair them by equal names")
+    items = []
+    for stem, path in inputs.items():
+        degraded, clean = read_pixels(path), read_pixels(targets[stem])
+        if degraded.shape != clean.shape:
+            raise InputError(f"{path} and its target differ in size", f"{degraded.shape[:2]} and {clean.shape[:2]}")
+        whole = [_whole(folder / f"{side}_whole", stem) for side in ("input", "target")]
+        items.append(
+            Item(
+                stem,
+                clean,
+                degraded,
+                thumbnail(clean if whole[1] is None else whole[1]),
+                thumbnail(degraded if whole[0] is None else whole[0]),
+            )
+        )
+    return items
+
+
+def _whole(folder: Path, stem: str) -> Pixels | None:
+    found = next((p for p in list_pictures(folder) if p.stem == stem), None) if folder.is_dir() else None
+    return None if found is None else read_pixels(found)
+
+
+def thumbnail(pixels: Pixels) -> FloatImage:
+    """The whole picture as THUMB_SHAPE, portrait turned on its side: the prior pools over position."""
+    if pixels.shape[0] > pixels.shape[1]:
+        pixels = np.rot90(pixels)
+    columns = [
+        Image.fromarray(np.ascontiguousarray(pixels[..., c])).convert("F").resize(THUMB_SHAPE[::-1], Image.Resampling.BOX)
+        for c in range(3)
+    ]
+    return np.stack([np.asarray(c, np.float32) for c in columns], axis=-1) / np.float32(255)
+
+
+def split(items: Sequence[Item], seed: int = 0) -> tuple[list[Item], list[Item]]:
+    """Training and validation items; pictures of one scene stay on one side.
+
+    Sets such as LOL hold the same scene at several exposures: a split by file would validate on
+    scenes trained on. Scenes are joined by the correlation of their shrunken targets.
+    """
+    scenes = scene_labels([item.clean_thumb for item in items])
+    labels = np.unique(scenes)
+    order = np.random.default_rng([seed, 77]).permutation(labels)
+    held = set(order[: max(1, round(VALIDATION_SHARE * len(labels)))].tolist())
+    train = [item for item, scene in zip(items, scenes, strict=True) if scene not in held]
+    validation = [item for item, scene in zip(items, scenes, strict=True) if scene in held]
+    if not train:
+        raise InputError("all training pictures show one scene", "add pictures of another, one must be held out")
+    return train, validation
+
+
+def scene_labels(thumbs: Sequence[FloatImage]) -> NDArray[np.int64]:
+    """Label per thumbnail, equal where normalised 25x15 grey versions correlate above SAME_SCENE."""
+    grey = np.stack([t.mean(axis=2).reshape(20, 5, 30, 5).mean(axis=(1, 3)).ravel() for t in thumbs])
+    grey -= grey.mean(axis=1, keepdims=True)
+    grey /= np.linalg.norm(grey, axis=1, keepdims=True) + 1e-6
+    same = grey @ grey.T > SAME_SCENE
+    labels = np.arange(len(thumbs))
+    for i, row in enumerate(same):
+        joined = np.flatnonzero(row[:i])
+        if len(joined):
+            labels[i] = labels[joined[0]]
+    return labels
+
+
+class PairStream:
+    """Draws batches from the recipe's sources; `batch(i)` depends on nothing but the recipe and i."""
+
+    def __init__(self, recipe: Recipe, root: Path) -> None:
+        self.recipe = recipe
+        cache: dict[tuple[str, bool], tuple[list[Item], list[Item]]] = {}
+        self.train: list[list[Item]] = []
+        self.validation: list[list[Item]] = []
+        for source in recipe.source:
+            key = (source.folder, source.degrade == "pair")
+            if key not in cache:
+                cache[key] = split(load_items(root / source.folder, key[1], recipe.crop_px))
+            self.train.append(cache[key][0])
+            self.validation.append(cache[key][1])
+        weights = np.array([source.weight for source in recipe.source])
+        self.weights = weights / weights.sum()
+
+    def batch(self, iteration: int) -> Batch:
+        """Training batch number `iteration`."""
+        rng = np.random.default_rng([self.recipe.seed, 1, iteration])
+        chosen = rng.choice(len(self.weights), size=self.recipe.batch, p=self.weights)
+        samples = []
+        for index in chosen:
+            items = self.train[index]
+            item = items[rng.integers(len(items))]
+            samples.append(draw(item, self.recipe.source[index], self.recipe.crop_px, rng))
+        return collate(samples)
+
+    def validation_batches(self, size_px: int, limit: int) -> list[tuple[str, Batch]]:
+        """Centre crops of held-out pictures, one batch per source, degraded with fixed seeds."""
+        batches = []
+        for index, source in enumerate(self.recipe.source):
+            items = [i for i in self.validation[index] if min(i.clean.shape[:2]) >= size_px][:limit]
+            if not items:
+                items = self.validation[index][:1]
+            side = min(size_px, *(min(i.clean.shape[:2]) // 8 * 8 for i in items))
+            samples = [
+                draw(item, source, side, np.random.default_rng([99, number]), augment=False)
+                for number, item in enumerate(items)
+            ]
+            batches.append((f"{source.folder}:{source.degrade}", collate(samples)))
+        return batches
+
+
+def collate(samples: Sequence[tuple[FloatImage, FloatImage, FloatImage]]) -> Batch:
+    """Stack HWC samples to NCHW arrays and measure the statistics of the degraded crops."""
+    y, x, thumb = (np.stack(parts) for parts in zip(*samples, strict=True))
+    _, statistics = prior_inputs_batch(y, y.shape[2])
+    return Batch(*(np.ascontiguousarray(a.transpose(0, 3, 1, 2)) for a in (y, x, thumb)), statistics)
+
+
+def draw(
+    item: Item, source: SourceRecipe, crop_px: int, rng: np.random.Generator, augment: bool = True
+) -> tuple[FloatImage, FloatImage, FloatImage]:
+    """One sample (y, x, thumb), each HWC float32."""
+    height, width = item.clean.shape[:2]
+    if augment:
+        top, left = int(rng.integers(height - crop_px + 1)), int(rng.integers(width - crop_px + 1))
+        pose = int(rng.integers(8))
+    else:
+        top, left, pose = (height - crop_px) // 2, (width - crop_px) // 2, 0
+    window = np.s_[top : top + crop_px, left : left + crop_px]
+    x = _as_float(_posed(item.clean[window], pose))
+    thumb = item.clean_thumb[:: 1 - 2 * (pose & 1), :: 1 - (pose & 2)]
+    if item.degraded is not None and item.degraded_thumb is not None:
+        thumb = item.degraded_thumb[:: 1 - 2 * (pose & 1), :: 1 - (pose & 2)]
+        return _as_float(_posed(item.degraded[window], pose)), x, thumb
+    y, thumb = degraded(x, thumb, source, rng)
+    return y, x, thumb
+
+
+def degraded(
+    x: FloatImage, thumb: FloatImage, source: SourceRecipe, rng: np.random.Generator
+) -> tuple[FloatImage, FloatImage]:
+    """Degrade a crop and its whole-picture thumbnail alike.
+
+    The noise of a thumbnail is that of the picture divided by the shrinking factor, which in use
+    is anything from 1 to 40; it is drawn, so that the prior cannot read noise from it and learns
+    to read it from the statistics.
+    """
+    averaged = float(np.exp(rng.uniform(np.log(2), np.log(40))))
+    if source.degrade in ("gaussian", "gaussian-clipped"):
+        sigma = rng.uniform(0, 55)
+        y, small = noise.gaussian(x, sigma, rng), noise.gaussian(thumb, sigma / averaged, rng)
+        return (noise.to_8_bit(y) if source.degrade == "gaussian-clipped" else y), small
+    if source.degrade == "camera":
+        return noise.camera(x, rng), thumb
+    if source.degrade == "darkness":
+        dark = darkness.Darkness.draw(rng)
+        return darkness.finish(dark.apply(x, rng), rng), dark.apply(thumb, rng, averaged)
+    return x, thumb
+
+
+def _posed(pixels: Pixels, pose: int) -> Pixels:
+    """One of the eight flips and quarter turns."""
+    if pose & 1:
+        pixels = pixels[::-1]
+    if pose & 2:
+        pixels = pixels[:, ::-1]
+    return pixels.transpose(1, 0, 2) if pose & 4 else pixels
+
+
+def _as_float(pixels: Pixels) -> FloatImage:
+    return np.ascontiguousarray(pixels, np.float32) / np.float32(255)

@@ -1,0 +1,57 @@
+"""Darkness: a well-lit photograph as an under-exposed camera would have taken it.
+
+    dark = camera( (gain · cast · linear(x)) ^ (gamma / 2.2) )
+
+The exposure gain is log-uniform in linear light; gamma bends the tone curve as a camera's own does;
+the cast is a small wrong white balance; the noise grows as the exposure shrinks, because the same
+electrons are amplified more. The statistics are held against the real pairs in the tests' ranges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .noise import FloatImage, jpeg, to_8_bit
+
+
+@dataclass(frozen=True)
+class Darkness:
+    """One draw: exposure gain (linear light), tone-curve gamma, colour cast (3,), shot and read noise."""
+
+    gain: float
+    gamma: float
+    cast: tuple[float, float, float]
+    shot: float
+    read: float
+
+    @staticmethod
+    def draw(rng: np.random.Generator) -> Darkness:
+        gain = float(np.exp(rng.uniform(np.log(0.008), np.log(0.6))))
+        cast = np.exp(rng.normal(0, 0.05, 3))
+        noise = rng.uniform(0, 1) * 0.0015 * gain**0.5
+        return Darkness(
+            gain=gain,
+            gamma=float(rng.uniform(0.9, 1.15)),
+            cast=(float(cast[0]), float(cast[1]), float(cast[2])),
+            shot=float(noise),
+            read=float((rng.uniform(0, 0.004) * gain**0.5) ** 2),
+        )
+
+    def apply(self, image: FloatImage, rng: np.random.Generator | None, averaged: float = 1.0) -> FloatImage:
+        """Return the dark image before 8-bit rounding, (H,W,3) in [0,1].
+
+        `averaged` divides the noise, for a thumbnail whose pixels are means of averaged² pixels; no
+        generator means no noise.
+        """
+        linear = np.clip(image, 0, 1) ** np.float32(2.2) * np.asarray(self.cast, np.float32) * np.float32(self.gain)
+        if rng is not None:
+            noise = rng.standard_normal(image.shape, dtype=np.float32) / np.float32(averaged)
+            linear = linear + noise * np.sqrt(self.shot * linear + self.read).astype(np.float32)
+        return np.clip(linear, 0, 1) ** np.float32(self.gamma / 2.2)
+
+
+def finish(dark: FloatImage, rng: np.random.Generator) -> FloatImage:
+    """Write the dark image as a file would: eight bits, or JPEG in two of five cases."""
+    return jpeg(dark, int(rng.integers(80, 98))) if rng.random() < 0.4 else to_8_bit(dark)

@@ -1,0 +1,64 @@
+"""Noise: seeded Gaussian, clipped or not, and camera noise.
+
+Images are (H,W,3) float32 in [0,1]; the same generator state gives the same result.
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+FloatImage = NDArray[np.float32]
+
+
+def to_8_bit(image: FloatImage) -> FloatImage:
+    """Clip to [0,1] and round to 255 levels, as writing a file does."""
+    return np.round(np.clip(image, 0, 1) * 255).astype(np.float32) / 255
+
+
+def gaussian(image: FloatImage, sigma_levels: float, rng: np.random.Generator) -> FloatImage:
+    """Add Gaussian noise of `sigma_levels` (8-bit levels); not clipped, as the standard test has it."""
+    noise = rng.standard_normal(image.shape, dtype=np.float32)
+    return image + noise * np.float32(sigma_levels / 255)
+
+
+def jpeg(image: FloatImage, quality: int) -> FloatImage:
+    """One round of JPEG, 4:2:0 below quality 90 and 4:4:4 from there, as cameras and editors write it."""
+    pixels = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, subsampling=0 if quality >= 90 else 2)
+    return np.asarray(Image.open(buffer), np.float32) / 255
+
+
+def camera(image: FloatImage, rng: np.random.Generator, strength: float | None = None) -> FloatImage:
+    """Poisson-Gaussian sensor noise in linear light, made coarse by demosaicing, then 8 bits or JPEG.
+
+    Noise variance in linear light is a·x + b (shot and read noise; Foi et al., IEEE TIP 2008). The
+    coarse part is the noise blurred by the small kernel that demosaicing and a camera's own
+    denoiser leave, stronger in chroma. `strength` in [0,1]; drawn from the square of a uniform if
+    not given, because most files are clean.
+    """
+    s = rng.random() ** 2 if strength is None else strength
+    linear = np.clip(image, 0, 1) ** 2.2
+    shot, read = 0.03 * s * rng.uniform(0.3, 1), (0.03 * s * rng.uniform(0.2, 1)) ** 2
+    noise = rng.standard_normal(image.shape, dtype=np.float32)
+    if rng.random() < 0.7:
+        noise = _coarsen(noise, rng)
+    noisy = linear + noise * np.sqrt(shot * linear + read).astype(np.float32)
+    encoded = np.clip(noisy, 0, 1) ** np.float32(1 / 2.2)
+    return jpeg(encoded, int(rng.integers(75, 98))) if rng.random() < 0.6 else to_8_bit(encoded)
+
+
+def _coarsen(noise: FloatImage, rng: np.random.Generator) -> FloatImage:
+    """Mix white noise with its 3x3 blur, and pull the colours together or apart; unit variance kept."""
+    blurred = noise.copy()
+    for axis in (0, 1):
+        blurred = (np.roll(blurred, 1, axis) + 2 * blurred + np.roll(blurred, -1, axis)) / 4
+    share = rng.uniform(0, 0.9)
+    mixed = (1 - share) * noise + share * blurred
+    grey = mixed.mean(axis=2, keepdims=True)
+    mixed = mixed + rng.uniform(-0.3, 0.7) * (grey - mixed)
+    return (mixed / max(float(mixed.std()), 1e-6)).astype(np.float32)

@@ -1,0 +1,183 @@
+"""The two-graph student: a prior that sees the whole picture once, and a velocity net that runs on tiles.
+
+    prior(thumb, statistics) -> z          what the light and the degradation are like
+    velocity(x_t, t, z) -> D               displacement still to undo (cumulative) or y - x (velocity)
+
+The velocity net is a plain 3x3-convolution U-Net without normalisation: depthwise convolutions and
+layer norms are memory-bound on a CPU, four times slower for fewer operations. One scale-and-shift
+per level comes from (t, z). A global gain per colour, also from (t, z), lifts the picture before the
+convolutions see it: in low light nearly all of the displacement is one exposure, and a sum of 3x3
+convolutions is a poor way to multiply by ten.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+STATISTICS = 9  # prior.py: three quantiles of three colours
+TIME_FEATURES = 16
+LOG_GAIN_RANGE = (-1.0, 3.5)  # exp: 0.37 to 33 times; LOL's darkest pictures need about 20
+
+
+@dataclass(frozen=True)
+class StudentShape:
+    """Size of a student; `blocks` are residual blocks at 1/2, 1/4, 1/8, 1/4, 1/2 of the resolution."""
+
+    width: int = 32
+    blocks: tuple[int, int, int, int, int] = (1, 1, 2, 1, 1)
+    latent_dim: int = 64
+    embed_dim: int = 96
+
+
+SHAPES = {
+    "s": StudentShape(),
+    "m": StudentShape(width=56, embed_dim=128),
+    "tiny": StudentShape(width=8, blocks=(1, 1, 1, 1, 1), latent_dim=8, embed_dim=16),
+}
+SIZE_MULTIPLE = 8  # 2 (pixel-unshuffle) x 4 (two strided convolutions)
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(relu(conv(x))), 3x3, no normalisation."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.second.weight)  # every block starts as the identity
+        nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(F.relu(self.first(x)))  # type: ignore[no-any-return]
+
+
+class Level(nn.Module):
+    """Scale and shift from the embedding, then residual blocks."""
+
+    def __init__(self, channels: int, blocks: int, embed_dim: int) -> None:
+        super().__init__()
+        self.modulation = nn.Linear(embed_dim, 2 * channels)
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
+        self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        scale, shift = self.modulation(embedding)[:, :, None, None].chunk(2, dim=1)
+        return self.blocks(x * (1 + scale) + shift)  # type: ignore[no-any-return]
+
+
+class Prior(nn.Module):
+    """Whole picture, shrunk -> latent vector z.
+
+    A convolutional condition encoder pooled over the picture, joined by the noise statistics that
+    shrinking destroys. A latent flow that generates z from this condition (RestoRect) belongs
+    behind `condition`, inside this module, so that the exported graph keeps its two inputs and z.
+    """
+
+    def __init__(self, shape: StudentShape) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(
+            nn.Conv2d(6, 24, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(24, 32, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(32, 48, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(48, 64, 1),
+            nn.ReLU(),
+        )
+        self.head = nn.Sequential(
+            nn.Linear(64 + STATISTICS, 96), nn.ReLU(), nn.Linear(96, shape.latent_dim), nn.Tanh()
+        )
+
+    def condition(self, thumb: Tensor, statistics: Tensor) -> Tensor:
+        """thumb (B,3,h,w) in [0,1], statistics (B,9) >= 0 -> features (B, 64+9)."""
+        lifted = torch.sqrt(thumb.clamp(min=1e-4))  # spreads the dark end, where low light lives
+        pooled = self.encoder(torch.cat([thumb, lifted], dim=1)).mean(dim=(2, 3))
+        # log between noise of a tenth of a level (-5) and of a fifth of the range: about -1 to 1
+        logs = 0.35 * torch.log(statistics.clamp(min=0) + 4e-4) + 1.4
+        return torch.cat([pooled, logs], dim=1)
+
+    def forward(self, thumb: Tensor, statistics: Tensor) -> Tensor:
+        """Return z (B, latent_dim) in (-1, 1)."""
+        return self.head(self.condition(thumb, statistics))  # type: ignore[no-any-return]
+
+
+class VelocityNet(nn.Module):
+    """D(x_t, t, z): x (B,3,H,W) with H, W multiples of 8, t (B,) in [0,1], z (B,latent_dim) -> (B,3,H,W)."""
+
+    frequencies: Tensor
+
+    def __init__(self, shape: StudentShape) -> None:
+        super().__init__()
+        w, blocks, e = shape.width, shape.blocks, shape.embed_dim
+        half = TIME_FEATURES // 2
+        self.register_buffer("frequencies", math.pi * 2.0 ** torch.linspace(-1, 3, half), persistent=False)
+        self.embed = nn.Sequential(
+            nn.Linear(TIME_FEATURES + shape.latent_dim, e), nn.SiLU(), nn.Linear(e, e), nn.SiLU()
+        )
+        self.log_gain = nn.Linear(e, 3)
+        self.stem = nn.Conv2d(24, w, 3, padding=1)
+        self.encode1 = Level(w, blocks[0], e)
+        self.down1 = nn.Conv2d(w, 2 * w, 2, stride=2)
+        self.encode2 = Level(2 * w, blocks[1], e)
+        self.down2 = nn.Conv2d(2 * w, 3 * w, 2, stride=2)
+        self.middle = Level(3 * w, blocks[2], e)
+        self.up2 = nn.Conv2d(3 * w, 8 * w, 1)
+        self.decode2 = Level(2 * w, blocks[3], e)
+        self.up1 = nn.Conv2d(2 * w, 4 * w, 1)
+        self.decode1 = Level(w, blocks[4], e)
+        self.out = nn.Conv2d(w, 12, 3, padding=1)
+        for layer in (self.log_gain, self.out):  # D starts at zero: the untrained student is the identity
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+
+    def embedding(self, t: Tensor, z: Tensor) -> Tensor:
+        phase = t[:, None] * self.frequencies[None]
+        return self.embed(torch.cat([phase.sin(), phase.cos(), z], dim=1))  # type: ignore[no-any-return]
+
+    def forward(self, x: Tensor, t: Tensor, z: Tensor) -> Tensor:
+        # The embedding and the gain stay in float32 under autocast: bfloat16 has three digits, and an
+        # exposure wrong by 0.4 % is a level.
+        with torch.autocast(x.device.type, enabled=False):
+            embedding = self.embedding(t.float(), z.float())
+            gain = torch.exp(self.log_gain(embedding).clamp(*LOG_GAIN_RANGE))[:, :, None, None]
+            lifted = x * gain
+        h = self.stem(F.pixel_unshuffle(torch.cat([x, lifted], dim=1), 2))
+        skip1 = self.encode1(h, embedding)
+        skip2 = self.encode2(self.down1(skip1), embedding)
+        h = self.middle(self.down2(skip2), embedding)
+        h = self.decode2(F.pixel_shuffle(self.up2(h), 2) + skip2, embedding)
+        h = self.decode1(F.pixel_shuffle(self.up1(h), 2) + skip1, embedding)
+        return x - lifted + F.pixel_shuffle(self.out(h), 2).float()
+
+
+class Student(nn.Module):
+    """Prior and velocity net together, as they are trained."""
+
+    def __init__(self, shape: StudentShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.prior = Prior(shape)
+        self.velocity = VelocityNet(shape)
+
+    def forward(self, x: Tensor, t: Tensor, thumb: Tensor, statistics: Tensor) -> Tensor:
+        return self.velocity(x, t, self.prior(thumb, statistics))  # type: ignore[no-any-return]
+
+
+def receptive_radius_px(shape: StudentShape) -> int:
+    """Pixels on each side that one evaluation of the velocity net can see, rounded up to the size multiple.
+
+    At 1/2 of the resolution: stem, blocks of two convolutions, output, one pixel each; likewise at
+    1/4 and 1/8, plus the footprint of the strided cells themselves.
+    """
+    half = 2 * (2 + 2 * shape.blocks[0] + 2 * shape.blocks[4])
+    quarter = 4 * (2 * shape.blocks[1] + 2 * shape.blocks[3])
+    eighth = 8 * (2 * shape.blocks[2])
+    cells = SIZE_MULTIPLE - 1
+    return math.ceil((half + quarter + eighth + cells) / SIZE_MULTIPLE) * SIZE_MULTIPLE

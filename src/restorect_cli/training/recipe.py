@@ -1,0 +1,93 @@
+"""Recipes: everything that decides a training run except the machine, as a TOML file.
+
+A run worth shipping is one recipe and one data folder, so that anyone can repeat it. Unknown keys
+are errors: a typing mistake must not silently train something else.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..errors import InputError, UsageError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Degradation = Literal["pair", "gaussian", "gaussian-clipped", "camera", "darkness", "none"]
+
+
+class SourceRecipe(BaseModel):
+    """One stream of training pairs; `weight` is its share of the samples."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    folder: str  # below the data folder: photographs, or pairs in input/ and target/
+    degrade: Degradation
+    weight: float = Field(gt=0)
+
+
+class Recipe(BaseModel):
+    """What is trained, on what, for how long."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # what
+    task: Literal["low-light", "derain", "denoise", "raindrop"]
+    net: Literal["s", "m", "tiny"] = "s"
+    target: Literal["cumulative", "velocity"] = "cumulative"
+    # on what
+    source: tuple[SourceRecipe, ...] = Field(min_length=1)
+    crop_px: int = Field(96, ge=16, multiple_of=8)
+    batch: int = Field(16, ge=1)
+    # how
+    iterations: int = Field(ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    warmup: int = Field(300, ge=0)
+    loss: Literal["l1", "l2"] = "l1"
+    final_l2: float = Field(0.0, ge=0, le=1)  # share of the run, at its end, trained with l2: PSNR measures squares
+    start_share: float = Field(0.5, ge=0, le=1)  # share of samples at t = 1, where one-step inference stands
+    ema: float = Field(0.999, ge=0, lt=1)
+    gradient_clip: float = Field(1.0, gt=0)
+    seed: int = 0
+    # when to look
+    validate_every: int = Field(2000, ge=1)
+    log_every: int = Field(100, ge=1)
+
+
+def load_recipe(name_or_path: str) -> Recipe:
+    """Read a recipe by the name of a shipped one (`denoise-s`) or by path.
+
+    Raises UsageError for an unknown name or key, InputError for an unreadable file.
+    """
+    shipped = resources.files(__package__) / "recipes" / f"{name_or_path}.toml"
+    path = Path(name_or_path)
+    if shipped.is_file():
+        text = shipped.read_text(encoding="utf-8")
+    elif path.suffix == ".toml":
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"cannot read recipe {path}", str(error)) from error
+    else:
+        raise UsageError(f"unknown recipe {name_or_path!r}", f"name one of {', '.join(shipped_recipes())} or a .toml file")
+    try:
+        return Recipe.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"recipe {name_or_path} is not valid TOML", str(error)) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"recipe {name_or_path}, key {where!r}", first["msg"]) from error
+
+
+def shipped_recipes() -> list[str]:
+    """Names of the recipes in the package."""
+    folder = resources.files(__package__) / "recipes"
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
