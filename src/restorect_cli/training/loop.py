@@ -72,7 +72,14 @@ class Trainer:
     """One run of one recipe in one folder."""
 
     def __init__(
-        self, recipe: Recipe, data: Path, run: Path, *, device: str = "cpu", threads: int | None = None, resume: bool = False
+        self,
+        recipe: Recipe,
+        data: Path,
+        run: Path,
+        *,
+        device: str = "cpu",
+        threads: int | None = None,
+        resume: bool = False,
     ) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
@@ -181,7 +188,9 @@ class Trainer:
             about = {"recipe": self.recipe.model_dump_json(), "iteration": str(self.iteration)}
             _replace(self.run / "ema.safetensors", lambda path: save_file(weights, path, metadata=about))
         except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
-            raise OutputError(f"cannot write a checkpoint to {self.run}", f"free some space, then --resume ({error})") from error
+            raise OutputError(
+                f"cannot write a checkpoint to {self.run}", f"free some space, then --resume ({error})"
+            ) from error
 
     def _load(self) -> None:
         path = self.run / "checkpoint.pt"
@@ -193,7 +202,9 @@ class Trainer:
         except Exception as error:
             raise InputError(f"cannot read checkpoint {path}", f"start anew in another folder ({error})") from error
         if recipe != self.recipe:
-            raise UsageError(f"{self.run} was trained with another recipe", "resume with the same one or name another folder")
+            raise UsageError(
+                f"{self.run} was trained with another recipe", "resume with the same one or name another folder"
+            )
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.ema.weights = state["ema"]

@@ -1,8 +1,8 @@
 """The IR-Flow objective: straight path, multilevel times, cumulative or plain velocity.
 
-    x_t = t y + (1 - t) x                     the path, t = 1 degraded (IR-Flow, method "multilevel flows")
-    D*  = x_t - x = t (y - x)                 cumulative velocity: what is still to undo
-    D*  = y - x                               ordinary rectified-flow velocity, the baseline
+x_t = t y + (1 - t) x                     the path, t = 1 degraded (IR-Flow, method "multilevel flows")
+D*  = x_t - x = t (y - x)                 cumulative velocity: what is still to undo
+D*  = y - x                               ordinary rectified-flow velocity, the baseline
 """
 
 from __future__ import annotations

@@ -20,7 +20,18 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-Degradation = Literal["pair", "gaussian", "gaussian-clipped", "camera", "darkness", "none"]
+Degradation = Literal[
+    "pair",  # the folder holds pairs; the rest degrade photographs: degrade/table.py
+    "gaussian",
+    "gaussian-clipped",
+    "camera",
+    "darkness",
+    "rain-light",
+    "rain-heavy",
+    "rain-layers",
+    "raindrop",
+    "none",
+]
 
 
 class SourceRecipe(BaseModel):
@@ -31,6 +42,8 @@ class SourceRecipe(BaseModel):
     folder: str  # below the data folder: photographs, or pairs in input/ and target/
     degrade: Degradation
     weight: float = Field(gt=0)
+    layers: str | None = None  # rain: folder of streak pictures; rain-layers: folder of pairs whose difference is rain
+    match_exposure: bool = False  # pairs: fit a gain and an offset per colour of the target to the input first
 
 
 class Recipe(BaseModel):
@@ -76,7 +89,9 @@ def load_recipe(name_or_path: str) -> Recipe:
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"cannot read recipe {path}", str(error)) from error
     else:
-        raise UsageError(f"unknown recipe {name_or_path!r}", f"name one of {', '.join(shipped_recipes())} or a .toml file")
+        raise UsageError(
+            f"unknown recipe {name_or_path!r}", f"name one of {', '.join(shipped_recipes())} or a .toml file"
+        )
     try:
         return Recipe.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:

@@ -91,9 +91,7 @@ class Prior(nn.Module):
             nn.Conv2d(48, 64, 1),
             nn.ReLU(),
         )
-        self.head = nn.Sequential(
-            nn.Linear(64 + STATISTICS, 96), nn.ReLU(), nn.Linear(96, shape.latent_dim), nn.Tanh()
-        )
+        self.head = nn.Sequential(nn.Linear(64 + STATISTICS, 96), nn.ReLU(), nn.Linear(96, shape.latent_dim), nn.Tanh())
 
     def condition(self, thumb: Tensor, statistics: Tensor) -> Tensor:
         """thumb (B,3,h,w) in [0,1], statistics (B,9) >= 0 -> features (B, 64+9)."""
@@ -147,14 +145,15 @@ class VelocityNet(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             embedding = self.embedding(t.float(), z.float())
             gain = torch.exp(self.log_gain(embedding).clamp(*LOG_GAIN_RANGE))[:, :, None, None]
-            lifted = x * gain
-        h = self.stem(F.pixel_unshuffle(torch.cat([x, lifted], dim=1), 2))
+        cells = F.pixel_unshuffle(x, 2)  # four neighbours of a colour lie beside each other in the channels
+        lifted = cells * gain.repeat_interleave(4, dim=1)
+        h = self.stem(torch.cat([cells, lifted], dim=1))
         skip1 = self.encode1(h, embedding)
         skip2 = self.encode2(self.down1(skip1), embedding)
         h = self.middle(self.down2(skip2), embedding)
         h = self.decode2(F.pixel_shuffle(self.up2(h), 2) + skip2, embedding)
         h = self.decode1(F.pixel_shuffle(self.up1(h), 2) + skip1, embedding)
-        return x - lifted + F.pixel_shuffle(self.out(h), 2).float()
+        return F.pixel_shuffle(cells - lifted + self.out(h).float(), 2)
 
 
 class Student(nn.Module):

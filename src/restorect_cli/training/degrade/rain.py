@@ -1,0 +1,140 @@
+"""Rain: layers of bright streaks, laid over a photograph singly (light) or crossing (heavy).
+
+    y = x + sum_i a_i S_i            additive, the model of Rain100L/H (Yang et al., CVPR 2017)
+    y = 1 - (1 - x)(1 - a S)         screen, how translucent drops brighten a scene already bright
+    y = (1 - v) y + v A              veil: far rain that no streak can be told apart in
+
+A streak is a drop's path during the exposure (Garg & Nayar): long, thin, brightest in the middle,
+near-vertical with the wind's slant. Layers come from picture files or are generated here as sparse
+seeds convolved with oriented kernels, so that no file is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .noise import FloatImage, jpeg, to_8_bit
+
+LAYER_SHAPE = (288, 384)  # rows, columns of a generated layer; FFT-friendly
+Layer = NDArray[np.uint8]
+
+
+def streak_kernel(length_px: float, width_px: float, angle_degrees: float) -> FloatImage:
+    """One streak with peak 1, square and odd-sized; 0 degrees is vertical, positive leans right at the top."""
+    radius = int(np.ceil(length_px / 2 + 2 * width_px))
+    rows, columns = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(np.float32)
+    lean = np.deg2rad(angle_degrees)
+    along = -rows * np.cos(lean) + columns * np.sin(lean)
+    across = rows * np.sin(lean) + columns * np.cos(lean)
+    # Flat in the middle, soft at the ends, Gaussian across.
+    body = np.clip((length_px / 2 - np.abs(along)) / (0.3 * length_px) + 0.5, 0, 1)
+    kernel = body * np.exp(-0.5 * (across / (0.42 * width_px)) ** 2)
+    return (kernel / kernel.max()).astype(np.float32)
+
+
+def generate_layer(rng: np.random.Generator, heavy: bool, shape: tuple[int, int] = LAYER_SHAPE) -> Layer:
+    """One layer of streaks on black, `shape` uint8.
+
+    Light rain is sparse and of one direction; heavy rain is dense, with longer and wider streaks that
+    spread around their direction. Lengths, widths and brightness vary within a layer.
+    """
+    wind = rng.normal(0, 16)
+    spread = rng.uniform(1, 12) if heavy else rng.uniform(0, 3)
+    length = np.exp(rng.uniform(np.log(12), np.log(140 if heavy else 70)))
+    width = rng.uniform(1.0, 4.5 if heavy else 3.0)
+    cover = rng.uniform(0.03, 0.35) if heavy else rng.uniform(0.005, 0.09)  # share of pixels under a streak
+    canvas = np.zeros(shape, np.float32)
+    kinds = int(rng.integers(4, 8)) if heavy else int(rng.integers(3, 6))
+    for _ in range(kinds):
+        own_length, own_width = length * rng.uniform(0.5, 1.3), max(0.8, width * rng.uniform(0.6, 1.3))
+        kernel = streak_kernel(own_length, own_width, wind + rng.normal(0, spread))
+        density = cover / kinds / (own_length * own_width)
+        seeds = (rng.random(shape) < density) * rng.uniform(0.25, 1, shape)
+        canvas = np.maximum(canvas, _convolve(seeds.astype(np.float32), kernel))
+    if rng.random() < 0.5:  # streaks break up where the drop wobbles
+        canvas *= 0.6 + 0.4 * _smooth_noise(rng, shape)
+    return np.round(np.clip(canvas, 0, 1) * 255).astype(np.uint8)
+
+
+def _convolve(seeds: FloatImage, kernel: FloatImage) -> FloatImage:
+    """Circular convolution, so that streaks wrap around the layer's border."""
+    padded = np.zeros_like(seeds)
+    kernel = kernel[: padded.shape[0], : padded.shape[1]]
+    padded[: kernel.shape[0], : kernel.shape[1]] = kernel
+    product = np.fft.rfft2(seeds) * np.fft.rfft2(padded)
+    return np.fft.irfft2(product, s=seeds.shape).astype(np.float32)
+
+
+def _smooth_noise(rng: np.random.Generator, shape: tuple[int, int]) -> FloatImage:
+    coarse = Image.fromarray(rng.random((shape[0] // 12, shape[1] // 12)).astype(np.float32))
+    return np.asarray(coarse.resize((shape[1], shape[0]), Image.Resampling.BICUBIC), np.float32)
+
+
+@dataclass(frozen=True)
+class StreakBank:
+    """Layers to draw from, generated once from a seed and joined by any from files."""
+
+    light: Sequence[Layer]
+    heavy: Sequence[Layer]
+    files: Sequence[Layer] = ()
+
+    @staticmethod
+    def generate(seed: int, count: int, files: Sequence[Layer] = ()) -> StreakBank:
+        """`count` layers of each kind, the same for the same seed."""
+        rng = np.random.default_rng([seed, 5])
+        light = [generate_layer(rng, heavy=False) for _ in range(count)]
+        heavy = [generate_layer(rng, heavy=True) for _ in range(count)]
+        return StreakBank(light, heavy, files)
+
+    def layer(self, size_px: int, heavy: bool, rng: np.random.Generator) -> FloatImage:
+        """A random piece of a random layer, (size, size) in [0,1], mirrored and scaled at random."""
+        own = self.heavy if heavy else self.light
+        from_files = len(self.files) > 0 and rng.random() < 0.5
+        layers = self.files if from_files else own
+        layer = layers[int(rng.integers(len(layers)))]
+        scale = float(np.exp(rng.uniform(np.log(0.7), np.log(2.0 if from_files else 1.4))))
+        side = max(8, min(round(size_px / scale), *layer.shape))
+        top, left = (int(rng.integers(extent - side + 1)) for extent in layer.shape)
+        piece = layer[top : top + side, left : left + side]
+        if rng.random() < 0.5:
+            piece = piece[:, ::-1]
+        image = Image.fromarray(np.ascontiguousarray(piece)).resize((size_px, size_px), Image.Resampling.BILINEAR)
+        return np.asarray(image, np.float32) / np.float32(255)
+
+
+def light_rain(image: FloatImage, bank: StreakBank, rng: np.random.Generator) -> FloatImage:
+    """One or two thin layers over `image` (H,W,3), square; not yet clipped."""
+    rain = np.zeros(image.shape[:2], np.float32)
+    for _ in range(1 + (rng.random() < 0.35)):
+        rain = np.maximum(rain, rng.uniform(0.25, 1.0) * bank.layer(len(image), False, rng))
+    return _lay(image, rain, rng, screen_share=0.25, veil=0.0)
+
+
+def heavy_rain(image: FloatImage, bank: StreakBank, rng: np.random.Generator) -> FloatImage:
+    """Two to six dense layers that cross, sometimes with a veil; not yet clipped."""
+    rain = np.zeros(image.shape[:2], np.float32)
+    strength = rng.uniform(0.45, 1.1)
+    for _ in range(int(rng.integers(2, 7))):
+        layer = strength * rng.uniform(0.6, 1.1) * bank.layer(len(image), rng.random() < 0.75, rng)
+        rain = rain + layer if rng.random() < 0.5 else np.maximum(rain, layer)
+    veil = rng.uniform(0, 0.25) if rng.random() < 0.25 else 0.0
+    return _lay(image, np.minimum(rain, np.float32(1.2)), rng, screen_share=0.15, veil=veil)
+
+
+def _lay(image: FloatImage, rain: FloatImage, rng: np.random.Generator, screen_share: float, veil: float) -> FloatImage:
+    tint = 1 + rng.normal(0, 0.02, 3)
+    layer = rain[..., None] * tint.astype(np.float32)
+    wet = 1 - (1 - image) * (1 - np.minimum(layer, 1)) if rng.random() < screen_share else image + layer
+    if veil:
+        wet = (1 - veil) * wet + veil * rng.uniform(0.6, 0.95)
+    return wet.astype(np.float32)
+
+
+def finish(wet: FloatImage, rng: np.random.Generator) -> FloatImage:
+    """Write the rainy picture as a file would: eight bits, or JPEG in two of five cases."""
+    return jpeg(wet, int(rng.integers(80, 99))) if rng.random() < 0.4 else to_8_bit(wet)

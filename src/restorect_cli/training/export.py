@@ -1,0 +1,155 @@
+"""Exports a trained student to the two ONNX graphs that run without torch, and proves that they agree with it.
+
+    prior.onnx       thumb (1,3,h,w), statistics (1,9)        -> z (1,latent_dim)
+    velocity.onnx    x (1,3,H,W), t (1,), z (1,latent_dim)    -> displacement (1,3,H,W)
+
+H and W are multiples of the size multiple. The student's description travels in both files' metadata.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from ..errors import InputError, ModelError
+from ..models.specs import METADATA_KEY, StudentSpec
+from ..runtime import Graph
+from .nets.student import SHAPES, SIZE_MULTIPLE, STATISTICS, Student, receptive_radius_px
+from .recipe import Recipe
+
+PRIOR_PX = 160  # makes a 600x400 picture 150x100, the size the whole pictures of the training pairs have
+OPSET = 20
+PARITY = 2e-5  # largest difference allowed between torch and ONNX Runtime, a two-hundredth of a level
+
+
+def load_weights(path: Path) -> tuple[Student, Recipe]:
+    """The EMA student of a run (`ema.safetensors`) and the recipe it was trained with."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            recipe = Recipe.model_validate_json(file.metadata()["recipe"])
+            weights = {name: file.get_tensor(name) for name in file.keys()}
+        student = Student(SHAPES[recipe.net])
+        student.load_state_dict(weights)
+    except Exception as error:
+        raise InputError(f"{path} is not a trained student", f"name the ema.safetensors of a run ({error})") from error
+    return student.eval(), recipe
+
+
+def describe(student: Student, recipe: Recipe, *, licence: str, training_data: str, version: str = "1") -> StudentSpec:
+    """The description that goes into the metadata and the manifest."""
+    return StudentSpec(
+        name=f"{recipe.task}-{'m' if recipe.net == 'm' else 's'}",
+        task=recipe.task,
+        size="m" if recipe.net == "m" else "s",
+        version=version,
+        target=recipe.target,
+        size_multiple=SIZE_MULTIPLE,
+        halo_px=receptive_radius_px(student.shape),
+        prior_px=PRIOR_PX,
+        latent_dim=student.shape.latent_dim,
+        parameters=sum(p.numel() for p in student.parameters()),
+        licence=licence,
+        training_data=training_data,
+    )
+
+
+def export(student: Student, spec: StudentSpec, folder: Path) -> None:
+    """Write prior.onnx and velocity.onnx into `folder` once both agree with torch to `PARITY`.
+
+    Raises ModelError, and writes nothing, when they do not.
+    """
+    height = torch.export.Dim("height8", min=1, max=4096)
+    width = torch.export.Dim("width8", min=1, max=4096)
+    generator = torch.Generator().manual_seed(0)
+
+    def rand(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator)
+
+    thumb_sides = {2: torch.export.Dim("h", min=8, max=4096), 3: torch.export.Dim("w", min=8, max=4096)}
+    prior = _to_onnx(
+        student.prior, (rand(1, 3, 40, 56), rand(1, STATISTICS) / 10), ["thumb", "statistics"], "z", (thumb_sides, None)
+    )
+    velocity = _to_onnx(
+        student.velocity,
+        (rand(1, 3, 48, 64), torch.ones(1), rand(1, spec.latent_dim)),
+        ["x", "t", "z"],
+        "displacement",
+        ({2: SIZE_MULTIPLE * height, 3: SIZE_MULTIPLE * width}, None, None),
+    )
+    described = [_with_metadata(model, spec) for model in (prior, velocity)]
+    checks: list[tuple[nn.Module, bytes, dict[str, Tensor]]] = []
+    for h, w in ((8, 8), (64, 40), (104, 152)):  # other sizes than the traced ones
+        checks.append((student.prior, described[0], {"thumb": rand(1, 3, h, w), "statistics": rand(1, STATISTICS) / 5}))
+        t = rand(1)
+        checks.append((student.velocity, described[1], {"x": rand(1, 3, h, w), "t": t, "z": rand(1, spec.latent_dim)}))
+    for module, data, inputs in checks:
+        difference = parity(module, data, inputs)
+        if not difference <= PARITY:
+            raise ModelError(f"{spec.name}: the exported graph differs from torch by {difference:.2g}")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in zip(("prior.onnx", "velocity.onnx"), described, strict=True):
+        aside = folder / f".{name}.part"
+        try:
+            aside.write_bytes(data)
+            os.replace(aside, folder / name)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+@torch.no_grad()
+def parity(module: nn.Module, data: bytes, inputs: dict[str, Tensor]) -> float:
+    """Largest absolute difference between torch and ONNX Runtime for one set of inputs."""
+    expected = module(*inputs.values()).numpy()
+    found = Graph(data, device="cpu", threads=1).run({name: value.numpy() for name, value in inputs.items()})
+    return float(np.abs(next(iter(found.values())) - expected).max())
+
+
+def _to_onnx(
+    module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], output: str, dynamic: tuple[object, ...]
+) -> onnx.ModelProto:
+    # The exporter warns about its own future and about packages we do not use.
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                module.eval(),
+                inputs,
+                dynamo=True,
+                input_names=names,
+                output_names=[output],
+                dynamic_shapes=dynamic,
+                opset_version=OPSET,
+                verbose=False,
+            )
+            if program is None:
+                raise ModelError("the ONNX exporter returned nothing")
+            buffer = io.BytesIO()
+            program.save(buffer)
+    finally:
+        log.setLevel(level)
+    return onnx.load_from_string(buffer.getvalue())
+
+
+def _with_metadata(model: onnx.ModelProto, spec: StudentSpec) -> bytes:
+    onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(spec.model_dump(), sort_keys=True)})
+    for node in model.graph.node:  # the exporter's notes hold source paths of the exporting machine
+        node.doc_string = ""
+        del node.metadata_props[:]
+    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
+        del value.metadata_props[:]
+    del model.graph.metadata_props[:]
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
