@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from restorect_cli.errors import InputError
+from restorect_cli.prior import prior_inputs_batch
+from restorect_cli.training.data import PairStream, load_pairs, scene_labels, thumbnail, with_matched_exposure
+from restorect_cli.training.recipe import Recipe
+
+from .conftest import picture, save
+
+
+def test_batch_depends_on_the_recipe_and_its_number_only(data: Path, recipe: Recipe):
+    one, two = PairStream(recipe, data), PairStream(recipe, data)
+    one.batch(0)
+    for name in ("y", "x", "thumb", "statistics"):
+        np.testing.assert_array_equal(getattr(one.batch(3), name), getattr(two.batch(3), name))
+    assert not np.array_equal(one.batch(3).y, one.batch(4).y)
+
+
+def test_batch_shapes_and_statistics(data: Path, recipe: Recipe):
+    batch = PairStream(recipe, data).batch(0)
+    assert batch.y.shape == batch.x.shape == (2, 3, 32, 32)
+    assert batch.thumb.shape == (2, 3, 100, 150)
+    expected = prior_inputs_batch(np.ascontiguousarray(batch.y.transpose(0, 2, 3, 1)), 160)[1]
+    np.testing.assert_allclose(batch.statistics, expected, rtol=1e-5)
+
+
+def test_validation_pictures_are_not_trained_on(data: Path, recipe: Recipe):
+    stream = PairStream(recipe, data)
+    for train, validation in zip(stream.train, stream.validation, strict=True):
+        assert train and validation
+        assert not {i.name for i in train} & {i.name for i in validation}
+
+
+def test_one_scene_at_two_exposures_has_one_label():
+    thumbs = [thumbnail((p * 255).astype(np.uint8)) for p in (picture(1), picture(2), 0.4 * picture(1))]
+    labels = scene_labels(thumbs)
+    assert labels[0] == labels[2] != labels[1]
+
+
+def test_exposure_of_the_target_is_fitted_to_the_input(data: Path):
+    item = with_matched_exposure(load_pairs(data / "pairs")[0])  # inputs are half as bright
+    assert item.degraded is not None
+    assert np.abs(item.clean.astype(int) - item.degraded).max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda root: (root / "pairs" / "target" / "20.png").unlink(), "no partner"),
+        (lambda root: save(picture(1, 40, 40), root / "pairs" / "target" / "20.png"), "differ in size"),
+        (lambda root: (root / "pairs" / "input" / "20.png").write_bytes(b"not a picture"), "cannot read"),
+        (lambda root: [p.unlink() for p in sorted((root / "photos").iterdir())[1:]], "at least two"),
+        (lambda root: (root / "photos").rename(root / "other"), "no such data folder"),
+    ],
+)
+def test_bad_data_is_named(data: Path, recipe: Recipe, change, said: str):  # type: ignore[no-untyped-def]
+    change(data)
+    with pytest.raises(InputError, match=said):
+        PairStream(recipe, data)

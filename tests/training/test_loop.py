@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from restorect_cli.errors import InputError, OutputError, RestorectError, UsageError
+from restorect_cli.training import loop
+from restorect_cli.training.loop import Trainer
+from restorect_cli.training.recipe import Recipe
+
+
+def weights(trainer: Trainer) -> list[torch.Tensor]:
+    return [*trainer.model.state_dict().values(), *trainer.ema.weights.values()]
+
+
+def test_a_resumed_run_is_the_uninterrupted_run_bit_for_bit(data: Path, recipe: Recipe, tmp_path: Path):
+    whole = Trainer(recipe, data, tmp_path / "whole", threads=1)
+    assert whole.train()
+    first = Trainer(recipe, data, tmp_path / "parts", threads=1)
+    assert not first.train(time_limit=0.0)  # stops after one step
+    assert first.iteration == 1
+    second = Trainer(recipe, data, tmp_path / "parts", threads=1, resume=True)
+    assert second.train()
+    assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(second), strict=True))
+
+
+def test_training_learns(data: Path, recipe: Recipe, tmp_path: Path):
+    recipe = recipe.model_copy(
+        update={"iterations": 150, "batch": 4, "learning_rate": 3e-3, "source": recipe.source[1:]}
+    )
+    trainer = Trainer(recipe, data, tmp_path / "run", threads=1)
+    before = trainer.validate()
+    trainer.train()
+    after = trainer.validate()
+    assert all(after[name] > before[name] + 3 for name in before)  # the pairs' inputs are half as bright
+
+
+def test_log_has_losses_and_validation(data: Path, recipe: Recipe, tmp_path: Path):
+    Trainer(recipe, data, tmp_path / "run", threads=1).train()
+    records = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [r["iteration"] for r in records if "loss" in r] == [2, 4, 6]
+    assert set(records[-2].get("validation", records[-1].get("validation"))) == {"photos:gaussian", "pairs:pair"}
+
+
+def test_a_run_is_not_overwritten_or_mixed(data: Path, recipe: Recipe, tmp_path: Path):
+    run = tmp_path / "run"
+    Trainer(recipe, data, run, threads=1).train()
+    with pytest.raises(UsageError, match="--resume"):
+        Trainer(recipe, data, run)
+    with pytest.raises(UsageError, match="another recipe"):
+        Trainer(recipe.model_copy(update={"batch": 3}), data, run, resume=True)
+    with pytest.raises(InputError, match="nothing to resume"):
+        Trainer(recipe, data, tmp_path / "other", resume=True)
+    (run / "checkpoint.pt").write_bytes(b"damaged")
+    with pytest.raises(InputError, match="cannot read checkpoint"):
+        Trainer(recipe, data, run, resume=True)
+
+
+def test_a_loss_that_is_not_a_number_stops_and_keeps_the_checkpoint(data: Path, recipe: Recipe, tmp_path: Path):
+    trainer = Trainer(recipe, data, tmp_path / "run", threads=1)
+    trainer.train(time_limit=0.0)
+    kept = (tmp_path / "run" / "checkpoint.pt").read_bytes()
+    with torch.no_grad():
+        trainer.model.velocity.out.bias.fill_(float("nan"))
+    with pytest.raises(RestorectError, match="not a number"):
+        trainer.train()
+    assert (tmp_path / "run" / "checkpoint.pt").read_bytes() == kept
+
+
+def test_a_full_disk_keeps_the_checkpoint(data: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run = tmp_path / "run"
+    trainer = Trainer(recipe, data, run, threads=1)
+    trainer.train(time_limit=0.0)
+    kept = (run / "checkpoint.pt").read_bytes()
+
+    def full(state: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(loop.torch, "save", full)
+    with pytest.raises(OutputError, match="No space left"):
+        trainer.save()
+    assert (run / "checkpoint.pt").read_bytes() == kept
+    assert not list(run.glob("*.part"))

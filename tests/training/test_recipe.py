@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from restorect_cli.errors import InputError, UsageError
+from restorect_cli.training.recipe import load_recipe, shipped_recipes
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_shipped_recipes_are_valid(name: str):
+    assert load_recipe(name).iterations > 0
+
+
+def test_a_misspelt_key_is_named(tmp_path: Path):
+    path = tmp_path / "r.toml"
+    path.write_text(
+        'task = "denoise"\niterations = 5\nlerning_rate = 1\n[[source]]\nfolder="a"\ndegrade="none"\nweight=1\n'
+    )
+    with pytest.raises(UsageError, match="lerning_rate"):
+        load_recipe(str(path))
+
+
+def test_unknown_recipes_and_files(tmp_path: Path):
+    with pytest.raises(UsageError, match="denoise-s"):
+        load_recipe("no-such-recipe")
+    with pytest.raises(InputError, match=r"none\.toml"):
+        load_recipe(str(tmp_path / "none.toml"))
+    (tmp_path / "bad.toml").write_text("= = =")
+    with pytest.raises(UsageError, match="not valid TOML"):
+        load_recipe(str(tmp_path / "bad.toml"))

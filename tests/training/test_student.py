@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from restorect_cli.training.nets.student import SHAPES, Student, receptive_radius_px
+
+
+def inputs(batch: int = 2, side: int = 32) -> tuple[torch.Tensor, ...]:
+    generator = torch.Generator().manual_seed(1)
+    x, thumb = torch.rand(batch, 3, side, side, generator=generator), torch.rand(batch, 3, 16, 24, generator=generator)
+    return x, torch.rand(batch, generator=generator), thumb, torch.rand(batch, 9, generator=generator) / 10
+
+
+def shaken(name: str) -> Student:
+    torch.manual_seed(0)
+    student = Student(SHAPES[name])
+    with torch.no_grad():
+        for p in student.parameters():
+            p.add_(0.05 * torch.randn_like(p))
+    return student
+
+
+def test_student_s_stays_within_its_size():
+    assert sum(p.numel() for p in Student(SHAPES["s"]).parameters()) <= 800_000
+
+
+def test_untrained_student_is_the_identity():
+    assert torch.equal(Student(SHAPES["tiny"])(*inputs()), torch.zeros(2, 3, 32, 32))
+
+
+def test_every_parameter_receives_a_gradient():
+    student = shaken("tiny")
+    student(*inputs()).square().mean().backward()
+    idle = [name for name, p in student.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert idle == []
+
+
+def test_prior_takes_pictures_of_any_shape():
+    prior = Student(SHAPES["tiny"]).prior
+    assert prior(torch.rand(1, 3, 8, 160), torch.rand(1, 9)).shape == (1, SHAPES["tiny"].latent_dim)
+
+
+@pytest.mark.parametrize("name", ["tiny", "s"])
+def test_nothing_beyond_the_receptive_radius_is_seen(name: str):
+    student, radius = shaken(name), receptive_radius_px(SHAPES[name])
+    side, middle = 2 * radius + 48, radius + 24
+    x = torch.rand(1, 3, side, side, requires_grad=True)
+    displacement = student.velocity(x, torch.ones(1), torch.zeros(1, SHAPES[name].latent_dim))
+    displacement[0, :, middle : middle + 8, middle : middle + 8].sum().backward()
+    assert x.grad is not None
+    seen = x.grad[0].abs().sum(dim=0).nonzero()
+    assert middle - int(seen.min()) <= radius
+    assert int(seen.max()) - (middle + 7) <= radius
+
+
+def test_red_stays_red():
+    """Channels are never exchanged: raising red in the input raises the gain branch's red only."""
+    student = Student(SHAPES["tiny"])
+    with torch.no_grad():
+        student.velocity.log_gain.bias.copy_(torch.tensor([1.0, 0.0, 0.0]))
+    x, t, thumb, statistics = inputs()
+    restored = x - student(x, t, thumb, statistics)
+    torch.testing.assert_close(restored[:, 0], x[:, 0] * torch.e)
+    torch.testing.assert_close(restored[:, 1:], x[:, 1:])
