@@ -1,6 +1,6 @@
 """Measures a student on a folder of test pictures and prints one line per setting.
 
-    python scripts/measure_quality.py denoise FOLDER --sigma 15 25 50 [--clipped]   folder of clean pictures, or of target/
+    python scripts/measure_quality.py denoise FOLDER --sigma 15 25 50 [--clipped]   clean pictures, or target/
     python scripts/measure_quality.py low-light FOLDER                              folder with input/ and target/
     python scripts/measure_quality.py derain FOLDER --luma [--targets FOLDER2]
 
@@ -73,10 +73,9 @@ def main() -> None:
             if args.each:
                 print(f"{stem}: {before[-1]:.2f} -> {after[-1]:.2f}")
         what = "" if sigma is None else f" sigma {sigma:g}{' clipped' if args.clipped else ''}"
-        print(
-            f"{restorer.spec.name} {args.folder.name}{what}: {'Y' if args.luma else 'RGB'} PSNR "
-            f"{np.mean(before):.2f} -> {np.mean(after):.2f} dB, {len(after)} pictures, {seconds / len(after):.3f} s each"
-        )
+        measure = f"{'Y' if args.luma else 'RGB'} PSNR {np.mean(before):.2f} -> {np.mean(after):.2f} dB"
+        count = f"{len(after)} pictures, {seconds / len(after):.3f} s each"
+        print(f"{restorer.spec.name} {args.folder.name}{what}: {measure}, {count}")
 
 
 if __name__ == "__main__":

@@ -166,7 +166,8 @@ def thumbnail(pixels: Pixels) -> FloatImage:
         .resize(THUMB_SHAPE[::-1], Image.Resampling.BOX)
         for c in range(3)
     ]
-    return np.stack([np.asarray(c, np.float32) for c in columns], axis=-1) / np.float32(255)
+    scaled: FloatImage = np.stack([np.asarray(c, np.float32) for c in columns], axis=-1) / np.float32(255)
+    return scaled
 
 
 def split(items: Sequence[Item], seed: int = 0) -> tuple[list[Item], list[Item]]:
@@ -255,7 +256,8 @@ def collate(samples: Sequence[tuple[FloatImage, FloatImage, FloatImage]]) -> Bat
     """Stack HWC samples to NCHW arrays and measure the statistics of the degraded crops."""
     y, x, thumb = (np.stack(parts) for parts in zip(*samples, strict=True))
     _, statistics = prior_inputs_batch(y, y.shape[2])
-    return Batch(*(np.ascontiguousarray(a.transpose(0, 3, 1, 2)) for a in (y, x, thumb)), statistics)
+    y, x, thumb = (np.ascontiguousarray(a.transpose(0, 3, 1, 2)) for a in (y, x, thumb))
+    return Batch(y, x, thumb, statistics)
 
 
 def draw(
@@ -289,4 +291,5 @@ def _posed(pixels: Pixels, pose: int) -> Pixels:
 
 
 def _as_float(pixels: Pixels) -> FloatImage:
-    return np.ascontiguousarray(pixels, np.float32) / np.float32(255)
+    scaled: FloatImage = np.ascontiguousarray(pixels, np.float32) / np.float32(255)
+    return scaled

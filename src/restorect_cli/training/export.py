@@ -8,7 +8,6 @@ H and W are multiples of the size multiple. The student's description travels in
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import os
@@ -136,11 +135,10 @@ def _to_onnx(
             )
             if program is None:
                 raise ModelError("the ONNX exporter returned nothing")
-            buffer = io.BytesIO()
-            program.save(buffer)
     finally:
         log.setLevel(level)
-    return onnx.load_from_string(buffer.getvalue())
+    model: onnx.ModelProto = program.model_proto
+    return model
 
 
 def _with_metadata(model: onnx.ModelProto, spec: StudentSpec) -> bytes:
@@ -152,4 +150,5 @@ def _with_metadata(model: onnx.ModelProto, spec: StudentSpec) -> bytes:
         del value.metadata_props[:]
     del model.graph.metadata_props[:]
     onnx.checker.check_model(model)
-    return model.SerializeToString()
+    data: bytes = model.SerializeToString()
+    return data

@@ -85,7 +85,8 @@ class Trainer:
             torch.set_num_threads(threads)
         self.recipe, self.run, self.device = recipe, run, torch.device(device)
         torch.manual_seed(recipe.seed)
-        self.model = Student(SHAPES[recipe.net]).to(self.device, memory_format=torch.channels_last)
+        self.model = Student(SHAPES[recipe.net]).to(self.device)
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = torch.optim.AdamW(
             self.model.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.0
         )

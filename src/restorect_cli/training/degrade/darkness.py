@@ -49,7 +49,8 @@ class Darkness:
         if rng is not None:
             noise = rng.standard_normal(image.shape, dtype=np.float32) / np.float32(averaged)
             linear = linear + noise * np.sqrt(self.shot * linear + self.read).astype(np.float32)
-        return np.clip(linear, 0, 1) ** np.float32(self.gamma / 2.2)
+        dark: FloatImage = np.clip(linear, 0, 1) ** np.float32(self.gamma / 2.2)
+        return dark
 
 
 def finish(dark: FloatImage, rng: np.random.Generator) -> FloatImage:

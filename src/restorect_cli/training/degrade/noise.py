@@ -16,13 +16,15 @@ FloatImage = NDArray[np.float32]
 
 def to_8_bit(image: FloatImage) -> FloatImage:
     """Clip to [0,1] and round to 255 levels, as writing a file does."""
-    return np.round(np.clip(image, 0, 1) * 255).astype(np.float32) / 255
+    rounded: FloatImage = np.round(np.clip(image, 0, 1) * 255).astype(np.float32) / np.float32(255)
+    return rounded
 
 
 def gaussian(image: FloatImage, sigma_levels: float, rng: np.random.Generator) -> FloatImage:
     """Add Gaussian noise of `sigma_levels` (8-bit levels); not clipped, as the standard test has it."""
     noise = rng.standard_normal(image.shape, dtype=np.float32)
-    return image + noise * np.float32(sigma_levels / 255)
+    noisy: FloatImage = image + noise * np.float32(sigma_levels / 255)
+    return noisy
 
 
 def jpeg(image: FloatImage, quality: int) -> FloatImage:
@@ -30,7 +32,8 @@ def jpeg(image: FloatImage, quality: int) -> FloatImage:
     pixels = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, subsampling=0 if quality >= 90 else 2)
-    return np.asarray(Image.open(buffer), np.float32) / 255
+    decoded: FloatImage = np.asarray(Image.open(buffer), np.float32) / np.float32(255)
+    return decoded
 
 
 def camera(image: FloatImage, rng: np.random.Generator, strength: float | None = None) -> FloatImage:
@@ -61,4 +64,5 @@ def _coarsen(noise: FloatImage, rng: np.random.Generator) -> FloatImage:
     mixed = (1 - share) * noise + share * blurred
     grey = mixed.mean(axis=2, keepdims=True)
     mixed = mixed + rng.uniform(-0.3, 0.7) * (grey - mixed)
-    return (mixed / max(float(mixed.std()), 1e-6)).astype(np.float32)
+    coarse: FloatImage = (mixed / max(float(mixed.std()), 1e-6)).astype(np.float32)
+    return coarse

@@ -34,7 +34,8 @@ def streak_kernel(length_px: float, width_px: float, angle_degrees: float) -> Fl
     # Flat in the middle, soft at the ends, Gaussian across.
     body = np.clip((length_px / 2 - np.abs(along)) / (0.3 * length_px) + 0.5, 0, 1)
     kernel = body * np.exp(-0.5 * (across / (0.42 * width_px)) ** 2)
-    return (kernel / kernel.max()).astype(np.float32)
+    peak_one: FloatImage = (kernel / kernel.max()).astype(np.float32)
+    return peak_one
 
 
 def generate_layer(rng: np.random.Generator, heavy: bool, shape: tuple[int, int] = LAYER_SHAPE) -> Layer:
@@ -104,7 +105,8 @@ class StreakBank:
         if rng.random() < 0.5:
             piece = piece[:, ::-1]
         image = Image.fromarray(np.ascontiguousarray(piece)).resize((size_px, size_px), Image.Resampling.BILINEAR)
-        return np.asarray(image, np.float32) / np.float32(255)
+        scaled: FloatImage = np.asarray(image, np.float32) / np.float32(255)
+        return scaled
 
 
 def light_rain(image: FloatImage, bank: StreakBank, rng: np.random.Generator) -> FloatImage:

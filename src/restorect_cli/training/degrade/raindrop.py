@@ -46,7 +46,8 @@ def drops(
         veil = np.float32(rng.uniform(0, 0.08))
         background = (1 - veil) * background + veil * background.mean(axis=(0, 1))
     wet = (1 - opacity * mask) * background + opacity * layer
-    return (np.clip(wet, 0, 1) ** (1 / GAMMA)).astype(np.float32)
+    encoded: FloatImage = (np.clip(wet, 0, 1) ** (1 / GAMMA)).astype(np.float32)
+    return encoded
 
 
 def height_map(

@@ -65,7 +65,8 @@ def _none(scene: Scene, rng: np.random.Generator) -> tuple[FloatImage, FloatImag
 def _thumb_follows(scene: Scene, degraded: FloatImage) -> FloatImage:
     """The thumbnail, moved by the crop's mean change: drops and streaks cover the whole picture alike."""
     change = (np.clip(degraded, 0, 1) - scene.crop).mean(axis=(0, 1))
-    return np.clip(scene.thumb + change, 0, 1).astype(np.float32)
+    moved: FloatImage = np.clip(scene.thumb + change, 0, 1).astype(np.float32)
+    return moved
 
 
 @dataclass(frozen=True)
