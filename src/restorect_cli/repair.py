@@ -6,6 +6,7 @@ A `Repairer` keeps the networks it has loaded, so a hundred photographs load the
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -123,7 +124,7 @@ class Repairer:
             progress(rows.shape[0], view.height)
 
         self.restorer(task).restore_source(view, emit)
-        return view.result(self.settings.write.depth)
+        return view.result()
 
     def run(
         self,
@@ -137,7 +138,8 @@ class Repairer:
         """Read, restore and write one image. `to_stream` takes the bytes of a job without a target file."""
         began = time.perf_counter()
         picture = self.read(job, data)
-        view = WorkingView(picture)
+        notes = (*picture.meta.notes, *images.write_notes(picture.meta, self.settings.write, job.target))
+        view = WorkingView(picture, depth=self.settings.write.depth)
         chosen = self.choose(view)
         on_choice(chosen)
         result = self.restore(view, chosen.task, progress)
@@ -157,7 +159,7 @@ class Repairer:
             width=view.width,
             height=view.height,
             seconds=round(time.perf_counter() - began, 3),
-            notes=result.meta.notes,
+            notes=notes,
         )
 
     def _named_task(self) -> Chosen | None:
@@ -187,5 +189,7 @@ def check_target(job: Job, *, overwrite: bool) -> None:
         raise OutputError(f"output {target} is a folder", "end it in a slash to write into it")
     if not target.parent.is_dir():
         raise OutputError(f"folder {target.parent} is not there", "make it, or check the name")
+    if not os.access(target.parent, os.W_OK):
+        raise OutputError(f"folder {target.parent} cannot be written to", "choose another one with -o")
     if target.exists() and not overwrite:
         raise OutputError(f"{target} exists already", "choose another name with -o, or add --overwrite")

@@ -32,7 +32,9 @@ app.command("enhance", short_help="Repair photographs.", no_args_is_help=True)(e
 app.add_typer(models.app, name="models")
 app.command("doctor", short_help="Check that everything is in order; a fix for each problem.")(doctor.doctor)
 
-# Typer has carried its own copy of Click since 0.20-something; the base of its errors is found through one it exports.
+_INTERRUPTED = 130
+
+# Recent versions of Typer carry their own copy of Click: the base of its errors is found through one that it exports.
 _TyperError: type[Exception] = typer.BadParameter.__bases__[0].__bases__[0]
 
 
@@ -74,11 +76,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; never raises for anything a user can do."""
     try:
         code = app(args=None if arguments is None else list(arguments), prog_name="restorect", standalone_mode=False)
+        if code == _INTERRUPTED:  # how recent versions of Typer report Ctrl-C; older ones raise Abort
+            return _fail("interrupted", _INTERRUPTED)
         return code if isinstance(code, int) else 0
     except RestorectError as error:
         return _fail(str(error), error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
-        return _fail("interrupted", 130)
+        return _fail("interrupted", _INTERRUPTED)
     except BrokenPipeError:
         _forget_stdout()
         return 1

@@ -147,7 +147,7 @@ def enhance(
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Also tell the device, the student and where the time went.")
+        bool, typer.Option("--verbose", "-v", help="Also tell which student runs on which device, before it starts.")
     ] = False,
 ) -> None:
     """Repairs photographs: low light, noise, rain streaks, raindrops on the lens.
