@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from restorect_cli.errors import UsageError
+from restorect_cli.errors import InputError, UsageError
 from restorect_cli.jobs import Job, plan_jobs
 
 FORMATS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".tif": "tiff", ".tiff": "tiff"}
@@ -71,6 +71,12 @@ def test_names_that_cannot_be_meant(inputs: list[str], output: str | None, forma
     with pytest.raises(UsageError) as caught:
         plan_jobs(inputs, output, FORMATS, format=format)
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [".", "..", "there/..", "/"])
+def test_bare_folder_is_no_image(name: str) -> None:
+    with pytest.raises(InputError, match="is a folder"):
+        plan_jobs([name], None, FORMATS)
 
 
 def test_overwrite_allows_replacing_the_input_but_no_other(tmp_path: Path) -> None:

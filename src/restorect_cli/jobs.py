@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from restorect_cli.errors import UsageError
+from restorect_cli.errors import InputError, UsageError
 
 STREAM = "-"  # a file really called "-" is written "./-"
 
@@ -49,7 +49,7 @@ def plan_jobs(
     format: str | None = None,
     overwrite: bool = False,
 ) -> list[Job]:
-    """One job per input, in order. Raises UsageError when the names cannot be meant.
+    """One job per input, in order. Raises UsageError when the names cannot be meant, InputError for a bare folder.
 
     output: a file for one input, a folder (existing, or ending in a slash) for any number, "-", or None
     for `<stem>.restored.<ext>` beside each input. formats: what can be written. format: what will be
@@ -91,6 +91,8 @@ def _target(name: str, output: str | None, into_folder: bool, formats: Formats, 
         return _checked_target(Path(output), formats, format)
     if source is None:
         raise UsageError("standard input has no name to use in a folder", "give -o a file name, or '-'")
+    if source.name in ("", ".."):  # ".", "/", "a/.."
+        raise InputError(f"cannot read '{name}', it is a folder", "name the image files in it")
     suffix = _target_suffix(source.suffix, formats, format)
     if into_folder:
         return Path(str(output)) / f"{source.stem}{suffix}"

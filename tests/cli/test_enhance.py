@@ -78,8 +78,10 @@ def test_json(run: Run, photo: Path) -> None:
 
 
 def test_json_error_of_a_model(run: Run, photo: Path) -> None:
-    result = run("enhance", "photo.png", "--task", "derain", "--json")
-    assert result.code == 3 and json.loads(result.out)["exit_code"] == 3 and "derain-s" in result.err
+    result = run("enhance", "photo.png", "other.png", "--task", "derain", "--json")
+    records = [json.loads(line) for line in result.out.splitlines()]
+    assert [(record["input"], record["exit_code"]) for record in records] == [("photo.png", 3), ("other.png", 3)]
+    assert result.code == 3 and len(result.err.splitlines()) == 1
 
 
 def test_quiet_says_nothing(run: Run, photo: Path) -> None:

@@ -24,7 +24,7 @@ from restorect_cli.errors import InputError, OutputError, RestorectError, UsageE
 
 if TYPE_CHECKING:
     from restorect_cli.jobs import Job
-    from restorect_cli.repair import Chosen, Outcome, Repairer
+    from restorect_cli.repair import Chosen, Outcome, Repairer, Settings
 
 
 def enhance(
@@ -189,7 +189,7 @@ def enhance(
     streaming = any(job.target is None for job in jobs)
     _check_streams(jobs, as_json)
 
-    from restorect_cli.repair import Repairer, Settings
+    from restorect_cli.repair import Settings
 
     settings = Settings(
         task=task,
@@ -208,29 +208,39 @@ def enhance(
         ),
     )
     report = Output(as_json=as_json, quiet=quiet, verbose=verbose, streaming=streaming)
-    code = _run_all(jobs, Repairer(settings), report)
+    code = _run_all(jobs, settings, report)
     if code:
         raise typer.Exit(code)
 
 
-def _run_all(jobs: Sequence[Job], repairer: Repairer, report: Output) -> int:
-    """The exit code: 1 if an image failed. A missing model or device would fail them all, so that ends the run."""
-    code = 0
-    for job in jobs:
-        try:
-            outcome = _run_one(job, repairer, report)
-        except (InputError, OutputError) as error:
-            code = error.exit_code
-            report.error(error)
-            report.result("", {"input": job.input_name, "error": str(error), "exit_code": code})
-        except RestorectError as error:
-            report.result("", {"input": job.input_name, "error": str(error), "exit_code": error.exit_code})
-            raise
-        else:
-            for note in outcome.notes:
-                report.say(f"{outcome.input}: note: {note}")
-            report.result(_line(outcome), _record(outcome))
+def _run_all(jobs: Sequence[Job], settings: Settings, report: Output) -> int:
+    """The exit code: 1 if an image failed. A missing model or device fails them all, so that ends the run."""
+    from restorect_cli.repair import Repairer
+
+    code, done = 0, 0
+    try:
+        repairer = Repairer(settings)
+        for job in jobs:
+            try:
+                outcome = _run_one(job, repairer, report)
+            except (InputError, OutputError) as error:
+                code = error.exit_code
+                report.error(error)
+                _report_failure(job, error, report)
+            else:
+                for note in outcome.notes:
+                    report.say(f"{outcome.input}: note: {note}")
+                report.result(_line(outcome), _record(outcome))
+            done += 1
+    except RestorectError as error:
+        for job in jobs[done:]:
+            _report_failure(job, error, report)
+        raise
     return code
+
+
+def _report_failure(job: Job, error: RestorectError, report: Output) -> None:
+    report.result("", {"input": job.input_name, "error": str(error), "exit_code": error.exit_code})
 
 
 def _run_one(job: Job, repairer: Repairer, report: Output) -> Outcome:

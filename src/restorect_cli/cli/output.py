@@ -33,7 +33,7 @@ class Output:
 
     def result(self, text: str, record: Mapping[str, Any]) -> None:
         if self.as_json:
-            _write(json.dumps(record, ensure_ascii=False), self._results)
+            _write(json.dumps(record), self._results)
         elif not self.quiet and text:
             _write(text, self._results)
 
