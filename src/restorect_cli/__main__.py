@@ -1,0 +1,5 @@
+"""`python -m restorect_cli` is `restorect`."""
+
+from restorect_cli.cli.app import run
+
+run()

@@ -1,0 +1,127 @@
+"""The program: parses the arguments, runs one command, turns every error into one line and an exit code.
+
+0    done
+1    an input could not be read, or an output not written
+2    wrong usage: an unknown option or name, a value out of range
+3    a student or a device cannot be had
+130  interrupted
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+from restorect_cli import __version__
+from restorect_cli.cli import doctor, enhance, models
+from restorect_cli.cli.output import Output
+from restorect_cli.errors import RestorectError
+
+app = typer.Typer(
+    name="restorect",
+    rich_markup_mode=None,  # plain help: quicker, and the same text on every terminal and in docs/cli.md
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+app.command("enhance", short_help="Repair photographs.", no_args_is_help=True)(enhance.enhance)
+app.add_typer(models.app, name="models")
+app.command("doctor", short_help="Check that everything is in order; a fix for each problem.")(doctor.doctor)
+
+_INTERRUPTED = 130
+
+# Recent versions of Typer carry their own copy of Click: the base of its errors is found through one that it exports.
+_TyperError: type[Exception] = typer.BadParameter.__bases__[0].__bases__[0]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"restorect {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def restorect(
+    context: typer.Context,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error (also: RESTORECT_DEBUG=1).")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Repairs photographs on a plain CPU, offline: low light, noise, rain, raindrops on the lens.
+
+    \b
+    Examples:
+      restorect enhance photo.jpg                   writes photo.restored.jpg beside it
+      restorect enhance dark.jpg -o bright.png --task low-light
+      restorect models list                         which repairs are installed
+      restorect doctor                              is everything in order?
+
+    Exit codes: 0 done; 1 an image could not be read or written; 2 wrong usage; 3 a model or device cannot be had.
+    """
+    if debug:
+        os.environ["RESTORECT_DEBUG"] = "1"
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; never raises for anything a user can do."""
+    try:
+        code = app(args=None if arguments is None else list(arguments), prog_name="restorect", standalone_mode=False)
+        if code == _INTERRUPTED:  # how recent versions of Typer report Ctrl-C; older ones raise Abort
+            return _fail("interrupted", _INTERRUPTED)
+        return code if isinstance(code, int) else 0
+    except RestorectError as error:
+        return _fail(str(error), error.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        return _fail("interrupted", _INTERRUPTED)
+    except BrokenPipeError:
+        _forget_stdout()
+        return 1
+    except _TyperError as error:
+        return _usage_problem(error)
+    except MemoryError:
+        return _fail("out of memory: try a smaller --tile, or close other programs", 1)
+    except Exception as error:
+        what = " ".join(str(error).split()) or "no message"
+        return _fail(f"unexpected {type(error).__name__} ({what}): please report it with the output of --debug", 1)
+
+
+def _usage_problem(error: Exception) -> int:
+    """Click's complaint on one line, with the command whose help to read."""
+    context = getattr(error, "ctx", None)
+    command = getattr(context, "command_path", None) or "restorect"
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(message)
+        return 2
+    message = " ".join(message.split()).rstrip(".")
+    return _fail(f"{message}: see {command} --help", 2)
+
+
+def _fail(message: str, code: int) -> int:
+    if os.environ.get("RESTORECT_DEBUG"):
+        import traceback
+
+        traceback.print_exc()
+    Output().error(message)
+    return code
+
+
+def _forget_stdout() -> None:
+    """Whoever read our output is gone: let the interpreter's last flush go nowhere instead of failing."""
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+
+
+def run() -> NoReturn:
+    """Entry point of `python -m restorect_cli`."""
+    sys.exit(main())

@@ -1,0 +1,217 @@
+"""`restorect models`: what students there are, whether they are whole, and fetching more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from restorect_cli.cli.options import Endpoint, Json, Quiet, Repository
+from restorect_cli.cli.output import Output
+from restorect_cli.errors import ModelError
+
+if TYPE_CHECKING:
+    from restorect_cli.models.specs import ManifestEntry, StudentSpec
+    from restorect_cli.models.store import Student
+
+app = typer.Typer(
+    help="Lists, explains, verifies and fetches the students: the trained networks that do the repairs.",
+    short_help="List, explain, verify and fetch the trained networks.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+
+
+@app.command("list", short_help="What students there are, and which are installed.")
+def list_students(as_json: Json = False) -> None:
+    """Lists every student this machine knows of: what it repairs, its size, and whether its files are here.
+
+    WHERE is "shipped" (came with the package), "pulled" (fetched later) or "not here" (known, but its files
+    are still to be fetched with `restorect models pull NAME`).
+
+    \b
+    Examples:
+      restorect models list
+      restorect models list --json
+    """
+    from restorect_cli.models import store
+
+    here = {student.spec.name: student for student in store.installed()}
+    rows = [("NAME", "TASK", "VERSION", "STEPS", "PARAMETERS", "SIZE", "WHERE")]
+    output = Output(as_json=as_json)
+    for name, entry in store.known().items():
+        where = here[name].origin if name in here else "not here"
+        steps = f"{entry.default_steps} (1-{entry.max_steps})"
+        size = f"{entry.total_bytes / 1e6:.1f} MB"
+        rows.append((name, entry.task, entry.version, steps, f"{entry.parameters / 1e6:.2f} M", size, where))
+        if as_json:
+            output.result("", {**_record(entry), "where": where})
+    if len(rows) == 1:
+        output.say("no students are known here: fetch one with restorect models pull NAME")
+    elif not as_json:
+        output.result(_columns(rows), {})
+
+
+@app.command(short_help="Everything known about one student.", no_args_is_help=True)
+def info(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A student, as in `models list`, or a folder holding one.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Tells everything known about one student: how it runs, its licence, what it learned from, measured quality.
+
+    \b
+    Examples:
+      restorect models info denoise-s
+      restorect models info ./my-students/denoise-s
+    """
+    from restorect_cli.models import store
+
+    entry: ManifestEntry | StudentSpec
+    student: Student | None = None
+    if name in store.known() and name not in {student.spec.name for student in store.installed()}:
+        entry = store.known()[name]
+    else:
+        student = store.find(None, name, check=False)
+        entry = student.entry or student.spec
+    where = {"where": student.origin if student else "not here", "folder": str(student.folder) if student else None}
+    Output(as_json=as_json).result(_describe(entry, student), {**_record(entry), **where})
+
+
+@app.command(short_help="Compare installed students with their SHA-256.")
+def verify(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Students to verify; all installed ones if none.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compares every file of the students with the SHA-256 in the manifest; exit code 3 if one differs.
+
+    \b
+    Examples:
+      restorect models verify
+      restorect models verify denoise-s && echo whole
+    """
+    from restorect_cli.models import store
+
+    output = Output(as_json=as_json, quiet=quiet)
+    students = [store.find(None, name, check=False) for name in names] if names else store.installed()
+    if not students:
+        raise ModelError("no students are installed", "fetch one: restorect models pull NAME")
+    damaged = 0
+    for student in students:
+        name = student.spec.name
+        try:
+            store.verify_student(student)
+        except ModelError as error:
+            damaged += 1
+            output.error(error)
+            output.result("", {"name": name, "ok": False, "error": str(error)})
+            continue
+        files = len(student.entry.files) if student.entry else 0
+        text = f"{name}: {files} files whole" if files else f"{name}: nothing to compare (no manifest lists it)"
+        output.result(text, {"name": name, "ok": True, "files": files})
+    if damaged:
+        raise typer.Exit(ModelError.exit_code)
+
+
+@app.command(short_help="Fetch students from a Hugging Face repository.", no_args_is_help=True)
+def pull(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Students to fetch, such as denoise-m.")],
+    repo: Repository = None,
+    endpoint: Endpoint = None,
+    revision: Annotated[str, typer.Option(metavar="REV", help="Branch, tag or commit of the repository.")] = "main",
+    force: Annotated[bool, typer.Option("--force", help="Fetch again, even if the same files are here.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fetches students from a Hugging Face repository, checks their SHA-256 and installs them.
+
+    They go to the cache: RESTORECT_HOME, else the platform's own (~/.cache/restorect on Linux). A fetch that
+    was cut off carries on where it stopped, and nothing half-fetched is ever used. Private repositories: set
+    HF_TOKEN.
+
+    \b
+    Examples:
+      restorect models pull denoise-m
+      restorect models pull denoise-s --repo me/my-students --revision v2
+      restorect models pull denoise-m --endpoint https://hub.example.org
+    """
+    from restorect_cli.models import pull as puller
+
+    output = Output(as_json=as_json, quiet=quiet)
+    for name in names:
+        done = puller.pull(name, repo, endpoint=endpoint, revision=revision, force=force)
+        spec, folder = done.student.spec, done.student.folder
+        what = f"fetched {done.fetched_bytes / 1e6:.1f} MB" if done.fetched_bytes else "already here"
+        record = {
+            "name": spec.name,
+            "version": spec.version,
+            "repository": done.repository,
+            "commit": done.commit,
+            "fetched_bytes": done.fetched_bytes,
+            "folder": str(folder),
+        }
+        output.result(f"{spec.name} version {spec.version}: {what}, {folder}", record)
+
+
+@app.command(short_help="Print the folder of a student.")
+def path(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A student; without one, the folder of all shipped ones.")
+    ] = None,
+) -> None:
+    """Prints the folder of a student, or of the shipped weights; nothing else, for use in scripts.
+
+    \b
+    Examples:
+      ls "$(restorect models path denoise-s)"
+      restorect models path
+    """
+    from restorect_cli.models import store
+
+    folder = store.weights_dir() if name is None else store.find(None, name, check=False).folder
+    Output().result(str(folder), {})
+
+
+def _record(entry: ManifestEntry | StudentSpec) -> dict[str, Any]:
+    return entry.model_dump(mode="json")
+
+
+def _describe(entry: ManifestEntry | StudentSpec, student: Student | None) -> str:
+    """Aligned "fact  value" lines, then files and measured quality."""
+    from restorect_cli.models.specs import ManifestEntry
+
+    facts = [
+        ("name", f"{entry.name} (version {entry.version})"),
+        ("repairs", entry.task),
+        (
+            "folder",
+            f"{student.folder} ({student.origin})" if student else "not here: restorect models pull " + entry.name,
+        ),
+        ("steps", f"{entry.default_steps} by default, 1 to {entry.max_steps}; {entry.grid} time grid"),
+        ("predicts", "cumulative displacement" if entry.target == "cumulative" else "velocity"),
+        ("parameters", f"{entry.parameters:,}"),
+        ("tiles", f"sides multiples of {entry.size_multiple} px, halo {entry.halo_px} px a step"),
+        ("prior", f"sees the whole picture at up to {entry.prior_px} px, {entry.latent_dim} numbers"),
+        ("licence", entry.licence),
+        ("trained on", entry.training_data),
+    ]
+    lines = [f"{fact:<11} {value}" for fact, value in facts]
+    if isinstance(entry, ManifestEntry):
+        lines += ["", "files"]
+        lines += [f"  {record.path}  {record.bytes:,} bytes  sha256 {record.sha256}" for record in entry.files.values()]
+        lines += ["", "measured quality"] if entry.quality else []
+        for row in entry.quality:
+            lines.append(f"  {row.measure} {row.value:g} on {row.dataset} ({row.protocol})")
+            lines += [f"    {row.command}"] if row.command else []
+    return "\n".join(lines)
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)

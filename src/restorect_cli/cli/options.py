@@ -1,0 +1,47 @@
+"""Option types shared by several commands, and the words they accept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from restorect_cli.errors import UsageError
+from restorect_cli.models.names import TASKS
+
+TASK_CHOICES = ("auto", *TASKS)
+DEVICE_CHOICES = ("auto", "cpu", "cuda", "coreml", "directml", "openvino")
+FORMAT_CHOICES = ("jpeg", "png", "tiff", "webp", "avif")
+DEPTH_CHOICES = ("8", "16")
+STRIP_CHOICES = ("none", "gps", "all")
+
+Json = Annotated[
+    bool, typer.Option("--json", help="Print JSON on standard output, one object per line, instead of text.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+Repository = Annotated[
+    str | None,
+    typer.Option(
+        "--repo",
+        metavar="OWNER/NAME",
+        help="Hugging Face repository to fetch from [default: RESTORECT_HUB, else the one named by the manifest].",
+        show_default=False,
+    ),
+]
+Endpoint = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Address of the hub, for a mirror or a server of your own "
+        "[default: HF_ENDPOINT, else https://huggingface.co].",
+        show_default=False,
+    ),
+]
+
+
+def choose(option: str, value: str, choices: Sequence[str]) -> str:
+    """`value` itself if it is one of the choices; otherwise UsageError naming them."""
+    if value not in choices:
+        raise UsageError(f"unknown {option.lstrip('-')} '{value}'", f"choose {', '.join(choices)}")
+    return value

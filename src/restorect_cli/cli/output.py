@@ -1,0 +1,80 @@
+"""Decides once what is printed where: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+Advance = Callable[[int], None]
+
+_SLOW_SECONDS = 2.0  # a shorter wait needs no progress bar
+
+
+class Output:
+    """What a command says: lines for people, or one JSON object per result, or (quiet) errors alone.
+
+        out.result("a.jpg -> b.jpg", {"input": ...})   the outcome, on standard output
+        out.say("denoise, because ...")                news for people, not with --quiet or --json
+        out.detail("tile 512 px")                      only with --verbose
+        out.error(error)                               always, one line
+
+    With `streaming` the image itself goes to standard output, so results go to standard error.
+    """
+
+    def __init__(
+        self, *, as_json: bool = False, quiet: bool = False, verbose: bool = False, streaming: bool = False
+    ) -> None:
+        self.as_json, self.quiet, self.verbose = as_json, quiet, verbose
+        self._results = sys.stderr if streaming else sys.stdout
+
+    def result(self, text: str, record: Mapping[str, Any]) -> None:
+        if self.as_json:
+            _write(json.dumps(record), self._results)
+        elif not self.quiet and text:
+            _write(text, self._results)
+
+    def say(self, text: str) -> None:
+        if not (self.quiet or self.as_json):
+            _write(text, sys.stderr)
+
+    def detail(self, text: str) -> None:
+        if self.verbose:
+            _write(text, sys.stderr)
+
+    def error(self, problem: object) -> None:
+        _write(f"restorect: error: {problem}", sys.stderr)
+
+    @contextmanager
+    def progress(self, label: str, total: int) -> Iterator[Advance]:
+        """A bar on standard error, for people at a terminal, once the work has lasted a while."""
+        if self.quiet or self.as_json or not sys.stderr.isatty():
+            yield lambda amount: None
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
+        bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        task = bar.add_task(label, total=total)
+        began = time.monotonic()
+
+        def advance(amount: int) -> None:
+            bar.update(task, advance=amount)
+            if not bar.live.is_started and time.monotonic() - began > _SLOW_SECONDS:
+                bar.start()
+
+        try:
+            yield advance
+        finally:
+            bar.stop()
+
+
+def _write(text: str, stream: TextIO) -> None:
+    """One line; a character that the terminal's encoding lacks is escaped, never a crash."""
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    stream.flush()

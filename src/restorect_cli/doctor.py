@@ -1,0 +1,202 @@
+"""Looks at everything a restoration needs and says what is wrong and how to put it right.
+
+Each check returns findings: a fact, and where there is a problem, its fix. Nothing is changed, and a
+broken library is a finding, not a crash.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+
+from restorect_cli import __version__
+from restorect_cli.errors import ModelError
+
+# Packages that install the same `onnxruntime` module; with two of them, whichever came last overwrote the other.
+RUNTIME_PACKAGES = (
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "onnxruntime-directml",
+    "onnxruntime-openvino",
+    "onnxruntime-rocm",
+)
+LIBRARIES = {"numpy": "numpy", "pillow": "PIL", "pyvips": "pyvips", "onnxruntime": "onnxruntime"}  # package -> module
+LOW_MEMORY_BYTES = 1_500_000_000  # what a 48-megapixel photograph may take
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fact; `problem` is empty when all is well, and `fix` then too."""
+
+    section: str  # "versions", "devices", "machine" or "weights"
+    name: str
+    value: str
+    problem: str = ""
+    fix: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+def examine() -> list[Finding]:
+    """Every finding, in the order in which a person wants to read them."""
+    checks: tuple[Callable[[], Iterator[Finding]], ...] = (versions, devices, machine, weights)
+    return [finding for check in checks for finding in check()]
+
+
+def versions() -> Iterator[Finding]:
+    """Python, restorect and the libraries it runs on; each library is really imported."""
+    yield Finding("versions", "restorect", __version__)
+    yield Finding("versions", "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    for package, module in LIBRARIES.items():
+        yield _library(package, module)
+    yield from _runtime_conflict()
+
+
+def _library(package: str, module: str) -> Finding:
+    try:
+        imported = importlib.import_module(module)
+    except (ImportError, OSError) as error:  # OSError: a shared library that does not load
+        problem = f"{package} does not load ({' '.join(str(error).split())})"
+        return Finding("versions", package, "broken", problem, f"python -m pip install --force-reinstall {package}")
+    version = str(getattr(imported, "__version__", None) or _installed_version(package) or "unknown")
+    if module == "pyvips":
+        version += f" with libvips {'.'.join(str(imported.version(part)) for part in range(3))}"
+    return Finding("versions", package, version)
+
+
+def _installed_version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _runtime_conflict() -> Iterator[Finding]:
+    present = [package for package in RUNTIME_PACKAGES if _installed_version(package) is not None]
+    if len(present) < 2:
+        return
+    keep = next(package for package in present if package != "onnxruntime")
+    fix = f"python -m pip uninstall -y {' '.join(present)} && python -m pip install {keep}"
+    yield Finding("versions", "onnxruntime packages", ", ".join(present), "they overwrite each other's files", fix)
+
+
+def devices() -> Iterator[Finding]:
+    """Which devices really ran a small network; only an unusable CPU is a problem."""
+    try:
+        from restorect_cli import runtime
+    except (ImportError, OSError):
+        yield Finding("devices", "all", "not tried", "onnxruntime does not load", "see onnxruntime above")
+        return
+    for name, reason in runtime.usable_devices().items():
+        if reason is None:
+            yield Finding("devices", name, "usable")
+        elif name == "cpu":
+            fix = "python -m pip install --force-reinstall onnxruntime"
+            yield Finding("devices", name, "not usable", f"the CPU cannot run a network ({reason})", fix)
+        else:
+            yield Finding("devices", name, f"not usable: {reason}")
+
+
+def machine() -> Iterator[Finding]:
+    """Threads and memory this process may use."""
+    yield Finding("machine", "threads", f"{usable_threads()} usable of {os.cpu_count() or 1}")
+    limit = os.environ.get("OMP_NUM_THREADS")
+    if limit is not None:
+        yield Finding("machine", "OMP_NUM_THREADS", f"{limit} (restorect does not use it; --threads decides)")
+    free_bytes = available_memory_bytes()
+    if free_bytes is None:
+        yield Finding("machine", "memory", "unknown")
+    elif free_bytes < LOW_MEMORY_BYTES:
+        problem = "a large photograph may need 1.5 GB"
+        yield Finding("machine", "memory", _gigabytes(free_bytes), problem, "close other programs, or use --tile 256")
+    else:
+        yield Finding("machine", "memory", _gigabytes(free_bytes))
+
+
+def _gigabytes(amount: int) -> str:
+    return f"{amount / 1e9:.1f} GB free"
+
+
+def usable_threads() -> int:
+    """Processors this process may run on, a container's quota included."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        return max(1, min(count, int(quota) // int(period))) if quota != "max" else count
+    except (OSError, ValueError):
+        return count
+
+
+def available_memory_bytes() -> int | None:
+    """Memory that can still be taken, a container's limit included; None where the system does not say."""
+    found = [amount for amount in (_free_linux(), _free_in_container(), _free_windows(), _installed_posix()) if amount]
+    return min(found) if found else None
+
+
+def _free_linux() -> int | None:
+    try:
+        text = Path("/proc/meminfo").read_text(encoding="ascii")
+        line = next(line for line in text.splitlines() if line.startswith("MemAvailable"))
+        return int(line.split()[1]) * 1024
+    except (OSError, StopIteration, ValueError):
+        return None
+
+
+def _free_in_container() -> int | None:
+    try:
+        folder = Path("/sys/fs/cgroup")
+        limit = int((folder / "memory.max").read_text(encoding="ascii"))  # ValueError: "max"
+        return max(limit - int((folder / "memory.current").read_text(encoding="ascii")), 1)
+    except (OSError, ValueError):
+        return None
+
+
+def _installed_posix() -> int | None:
+    """All memory there is: an upper bound, and on macOS the best a plain Python can learn."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _free_windows() -> int | None:
+    if sys.platform != "win32":
+        return None
+    import ctypes
+
+    class Status(ctypes.Structure):
+        _fields_ = [("length", ctypes.c_ulong), ("load", ctypes.c_ulong)] + [
+            (name, ctypes.c_ulonglong)
+            for name in ("total", "free", "total_page", "free_page", "total_virtual", "free_virtual", "extended")
+        ]
+
+    status = Status(length=ctypes.sizeof(Status))
+    return status.free if ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)) else None
+
+
+def weights() -> Iterator[Finding]:
+    """Every installed student, verified, and whether there is any."""
+    from restorect_cli.models import store
+
+    try:
+        students = store.installed()
+    except ModelError as error:
+        yield Finding("weights", "manifest", "unreadable", error.problem, error.fix or "reinstall restorect")
+        return
+    if not students:
+        fix = "python -m pip install --force-reinstall restorect, or restorect models pull NAME"
+        yield Finding("weights", "students", "none", f"no students in {store.weights_dir()}", fix)
+    for student in students:
+        name = student.spec.name
+        try:
+            store.verify_student(student)
+            yield Finding("weights", name, f"verified, {student.origin}")
+        except ModelError as error:
+            yield Finding("weights", name, f"damaged, {student.origin}", error.problem, error.fix)

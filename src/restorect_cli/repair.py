@@ -1,0 +1,195 @@
+"""Repairs one image after another: read, choose the task, restore, write.
+
+A `Repairer` keeps the networks it has loaded, so a hundred photographs load them once. With the task
+"auto" each image is measured and gets the student that suits it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from restorect_cli import images
+from restorect_cli.auto import choose_task
+from restorect_cli.color import WorkingView
+from restorect_cli.errors import OutputError
+from restorect_cli.jobs import Job
+from restorect_cli.models import store
+from restorect_cli.models.names import SIZES
+from restorect_cli.picture import Picture, WriteOptions
+from restorect_cli.prior import prior_inputs
+from restorect_cli.restore import Restorer
+
+AUTO = "auto"
+_AUTO_PRIOR_PX = 256  # longest side of the thumbnail that the choice of a task looks at
+
+Progress = Callable[[int, int], None]  # rows just finished, rows in all
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to repair; the neutral defaults leave every choice to the student and the machine."""
+
+    task: str = AUTO
+    model: str = "s"
+    steps: int | None = None
+    strength: float = 1.0
+    device: str = "auto"
+    threads: int | None = None
+    tile: int | None = None
+    write: WriteOptions = WriteOptions()
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The task for one image; `reason` is empty when the user named it."""
+
+    task: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one image."""
+
+    input: str
+    output: str
+    task: str
+    reason: str
+    model: str
+    device: str
+    steps: int
+    width: int
+    height: int
+    seconds: float  # reading and writing included, loading the network not
+    notes: tuple[str, ...]
+
+
+class Repairer:
+    """Runs jobs with one set of settings. Raises ModelError and DeviceError at once where the task is known."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._restorers: dict[str, Restorer] = {}
+        self._fixed = self._named_task()
+        if self._fixed is not None:
+            self.restorer(self._fixed.task)
+
+    def read(self, job: Job, data: bytes | None = None) -> Picture:
+        """The job's image; `data` is what standard input held. Raises InputError, or OutputError for the target."""
+        check_target(job, overwrite=self.settings.write.overwrite)
+        source = data if job.source is None else job.source
+        if source is None:
+            raise ValueError("a job on standard input needs its data")
+        return images.read(source)
+
+    def choose(self, view: WorkingView) -> Chosen:
+        """The task for this image: the one named, else by what is measured, else the nearest one installed."""
+        if self._fixed is not None:
+            return self._fixed
+        choice = choose_task(prior_inputs(view, _AUTO_PRIOR_PX))
+        installed = {student.spec.name for student in store.installed()}
+        wanted = f"{choice.task}-{self.settings.model}"
+        if wanted in installed:
+            return Chosen(choice.task, choice.reason)
+        others = [task for task in ("denoise", "low-light") if f"{task}-{self.settings.model}" in installed]
+        if not others:
+            store.find(choice.task, self.settings.model)  # raises, and says what can be done
+        reason = f"{choice.reason}; that asks for {choice.task}, but student {wanted} is not here"
+        return Chosen(others[0], reason)
+
+    def restorer(self, task: str) -> Restorer:
+        """The loaded student for a task."""
+        if task not in self._restorers:
+            wanted = self.settings
+            self._restorers[task] = Restorer(
+                task,
+                model=wanted.model,
+                steps=wanted.steps,
+                strength=wanted.strength,
+                device=wanted.device,
+                threads=wanted.threads,
+                tile=wanted.tile,
+            )
+        return self._restorers[task]
+
+    def restore(self, view: WorkingView, task: str, progress: Progress) -> Picture:
+        """The restored picture; `progress` is told of every band of rows."""
+
+        def emit(y0: int, rows: Any) -> None:
+            view.apply(y0, rows)
+            progress(rows.shape[0], view.height)
+
+        self.restorer(task).restore_source(view, emit)
+        return view.result()
+
+    def run(
+        self,
+        job: Job,
+        *,
+        data: bytes | None = None,
+        on_choice: Callable[[Chosen], None] = lambda chosen: None,
+        progress: Progress = lambda rows, total: None,
+        to_stream: Callable[[bytes], None] | None = None,
+    ) -> Outcome:
+        """Read, restore and write one image. `to_stream` takes the bytes of a job without a target file."""
+        began = time.perf_counter()
+        picture = self.read(job, data)
+        notes = (*picture.meta.notes, *images.write_notes(picture.meta, self.settings.write, job.target))
+        view = WorkingView(picture, depth=self.settings.write.depth)
+        chosen = self.choose(view)
+        on_choice(chosen)
+        result = self.restore(view, chosen.task, progress)
+        if job.target is not None:
+            images.write(result, job.target, self.settings.write)
+        elif to_stream is not None:
+            to_stream(images.encode(result, self.settings.write))
+        restorer = self.restorer(chosen.task)
+        return Outcome(
+            input=job.input_name,
+            output=job.output_name,
+            task=chosen.task,
+            reason=chosen.reason,
+            model=restorer.spec.name,
+            device=restorer.device,
+            steps=restorer.steps,
+            width=view.width,
+            height=view.height,
+            seconds=round(time.perf_counter() - began, 3),
+            notes=notes,
+        )
+
+    def _named_task(self) -> Chosen | None:
+        """The task the user named, be it by --task or by a model that knows only one."""
+        if self.settings.task != AUTO:
+            return Chosen(self.settings.task)
+        if self.settings.model in SIZES:
+            return None
+        student = store.find(None, self.settings.model)
+        return Chosen(student.spec.task, f"the task of model {student.spec.name}")
+
+
+def check_target(job: Job, *, overwrite: bool) -> None:
+    """Find out before the work, not after it, that the result has no place to go; makes an asked-for folder.
+
+    Writing checks again and cannot be raced.
+    """
+    target = job.target
+    if target is None:
+        return
+    if job.folder_to_make is not None:
+        try:
+            job.folder_to_make.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot make folder {job.folder_to_make} ({error.strerror})") from error
+    if target.is_dir():
+        raise OutputError(f"output {target} is a folder", "end it in a slash to write into it")
+    if not target.parent.is_dir():
+        raise OutputError(f"folder {target.parent} is not there", "make it, or check the name")
+    if not os.access(target.parent, os.W_OK):
+        raise OutputError(f"folder {target.parent} cannot be written to", "choose another one with -o")
+    if target.exists() and not overwrite:
+        raise OutputError(f"{target} exists already", "choose another name with -o, or add --overwrite")

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from identity_students import write_student
+from numpy.typing import NDArray
+from PIL import Image
+
+Run = Callable[..., Any]
+
+
+def pixels(source: Path | bytes) -> NDArray[np.uint8]:
+    with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+        return np.asarray(image)
+
+
+def files() -> list[str]:
+    return sorted(str(path) for path in Path().rglob("*") if path.is_file())
+
+
+def dark(name: str) -> Path:
+    Image.fromarray(np.full((30, 40, 3), 12, np.uint8)).save(name)
+    return Path(name)
+
+
+def test_writes_beside_the_input(run: Run, photo: Path) -> None:
+    result = run("enhance", "photo.png", "--task", "denoise")
+    assert result.code == 0 and result.err == ""
+    assert result.out.startswith("photo.png -> photo.restored.png  (denoise-s, 1 step, cpu, 0.0 MP, ")
+    assert np.array_equal(pixels(Path("photo.restored.png")), pixels(photo))
+
+
+def test_auto_says_what_and_why(run: Run, photo: Path) -> None:
+    dark("dark.png")
+    result = run("enhance", "photo.png", "dark.png")
+    assert result.code == 0 and len(result.out.splitlines()) == 2
+    light, night = result.err.splitlines()
+    assert light.startswith("photo.png: denoise, because ") and night.startswith("dark.png: low-light, because ")
+
+
+def test_auto_takes_what_is_here_and_says_so(run: Run, weights: Path) -> None:
+    dark("dark.png")
+    (weights / "low-light-s").rename(weights / "elsewhere")
+    result = run("enhance", "dark.png")
+    assert result.code == 0 and "denoise-s" in result.out
+    assert "that asks for low-light, but student low-light-s is not here" in result.err
+
+
+def test_auto_without_any_student(run: Run, weights: Path, photo: Path) -> None:
+    (weights / "manifest.json").write_text('{"format": 1}')
+    result = run("enhance", "photo.png")
+    assert (result.code, len(result.err.splitlines())) == (3, 1) and "there is no student 'denoise-s' yet" in result.err
+
+
+def test_model_by_name_and_folder_decides_the_task(run: Run, photo: Path, tmp_path: Path) -> None:
+    folder = write_student(tmp_path / "own", "derain-s")
+    assert "derain-s" in run("enhance", "photo.png", "--model", str(folder)).out
+    assert "low-light-s" in run("enhance", "photo.png", "--model", "low-light-s", "--overwrite").out
+
+
+def test_json(run: Run, photo: Path) -> None:
+    dark("dark.png")
+    result = run("enhance", "photo.png", "absent.png", "dark.png", "-o", "out/", "--json")
+    first, second, third = (json.loads(line) for line in result.out.splitlines())
+    assert set(first) == {
+        *("input", "output", "task", "reason", "model", "device", "steps", "width", "height", "seconds", "notes")
+    }
+    assert (first["output"], first["width"], first["height"]) == (str(Path("out/photo.png")), 40, 30)
+    assert second["input"] == "absent.png" and second["exit_code"] == 1 and "absent.png" in second["error"]
+    assert third["task"] == "low-light" and result.code == 1
+    assert len(result.err.splitlines()) == 1  # the error, for people who only watch the terminal
+
+
+def test_json_error_of_a_model(run: Run, photo: Path) -> None:
+    result = run("enhance", "photo.png", "other.png", "--task", "derain", "--json")
+    records = [json.loads(line) for line in result.out.splitlines()]
+    assert [(record["input"], record["exit_code"]) for record in records] == [("photo.png", 3), ("other.png", 3)]
+    assert result.code == 3 and len(result.err.splitlines()) == 1
+
+
+def test_quiet_says_nothing(run: Run, photo: Path) -> None:
+    result = run("enhance", "photo.png", "--quiet")
+    assert (result.code, result.out, result.err) == (0, "", "")
+
+
+def test_verbose_tells_the_student_and_device(run: Run, photo: Path) -> None:
+    assert "student denoise-s on cpu, 1 step" in run("enhance", "photo.png", "-v").err
+
+
+@pytest.mark.parametrize("arguments", [["-"], ["-", "-o", "-"]])
+def test_stream_to_stream_is_the_image_alone(run: Run, photo: Path, arguments: list[str]) -> None:
+    result = run("enhance", *arguments, stdin=photo.read_bytes())
+    assert result.code == 0 and np.array_equal(pixels(result.data), pixels(photo))
+    assert "- -> -  (denoise-s" in result.err and files() == ["photo.png"]
+
+
+def test_stream_to_file_and_back(run: Run, photo: Path) -> None:
+    assert run("enhance", "-", "-o", "a.webp", "--quality", "100", stdin=photo.read_bytes()).code == 0
+    result = run("enhance", "a.webp", "-o", "-", "--format", "png", "--quiet")
+    assert result.data.startswith(b"\x89PNG") and result.err == ""
+
+
+def test_steps_and_strength_reach_the_network(run: Run, photo: Path) -> None:
+    record = json.loads(run("enhance", "photo.png", "--steps", "3", "--strength", "0.5", "--json").out)
+    assert record["steps"] == 3
+
+
+def test_format_depth_and_notes(run: Run, photo: Path) -> None:
+    assert run("enhance", "photo.png", "--format", "tiff", "--depth", "16").code == 0
+    assert Path("photo.restored.tif").is_file()
+    Image.fromarray(np.full((8, 8, 4), 128, np.uint8)).save("alpha.png")
+    result = run("enhance", "alpha.png", "-o", "flat.jpg")
+    assert result.code == 0 and "alpha.png: note: " in result.err
+
+
+def test_overwrite(run: Run, photo: Path) -> None:
+    before = photo.stat().st_ino
+    assert run("enhance", "photo.png", "-o", "photo.png", "--overwrite").code == 0
+    assert photo.stat().st_ino != before and files() == ["photo.png"]  # by rename, and nothing left over
+
+
+def test_name_with_a_dash(run: Run, photo: Path) -> None:
+    photo.rename("-odd.png")
+    assert run("enhance", "--", "-odd.png").code == 0 and Path("-odd.restored.png").is_file()
+
+
+def test_unicode_names_on_a_plain_terminal(run: Run, photo: Path) -> None:
+    photo.rename("Füße 日本.png")
+    assert run("enhance", "Füße 日本.png").code == 0 and Path("Füße 日本.restored.png").is_file()
+
+
+def test_one_that_fails_does_not_stop_the_others(run: Run, photo: Path) -> None:
+    Path("text.jpg").write_text("not an image")
+    Path("folder.png").mkdir()
+    result = run("enhance", "absent.png", "text.jpg", "folder.png", "photo.png", "-o", "out/")
+    assert result.code == 1 and len(result.err.splitlines()) == 4  # three errors and why the fourth is denoised
+    assert files() == [str(Path("out/photo.png")), "photo.png", "text.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        # what cannot be read or written
+        (["absent.png"], 1, "absent.png"),
+        (["."], 1, "folder"),
+        (["empty.png"], 1, "empty.png"),
+        (["broken.png"], 1, "broken.png"),
+        (["photo.png", "-o", "taken.png"], 1, "taken.png exists already: choose another name with -o, or add --overwr"),
+        (["photo.png", "-o", "no/such/out.png"], 1, "folder no/such is not there"),
+        (["photo.png", "-o", "taken.png/"], 1, "cannot make folder taken.png"),
+        # what cannot be meant
+        (["photo.png", "--task", "sharpen"], 2, "unknown task 'sharpen': choose auto, low-light"),
+        (["photo.png", "--device", "tpu"], 2, "unknown device 'tpu': choose auto, cpu"),
+        (["photo.png", "--model", "xl"], 2, "unknown model 'xl'"),
+        (["photo.png", "--format", "bmp"], 2, "unknown format 'bmp'"),
+        (["photo.png", "--depth", "12"], 2, "unknown depth '12'"),
+        (["photo.png", "--strip", "exif"], 2, "unknown strip 'exif'"),
+        (["photo.png", "--format", "jpeg", "--depth", "16"], 2, "16 bits"),
+        (["photo.png", "-o", "out.xyz"], 2, "cannot write '.xyz' files"),
+        (["photo.png", "-o", "photo.png"], 2, "is the input itself"),
+        (["photo.png", "taken.png", "-o", "one.png"], 2, "2 inputs cannot go to the one output"),
+        (["photo.png", "photo.png"], 2, "given twice"),
+        (["photo.png", "-o", "-", "--json"], 2, "both want standard output"),
+        (["photo.png", "--model", "denoise-s", "--task", "low-light"], 2, "made for denoise, not for low-light"),
+        # what cannot be had
+        (["photo.png", "--task", "derain"], 3, "there is no student 'derain-s' yet"),
+        (["photo.png", "--model", "m"], 3, "no student"),
+        (["photo.png", "--model", "./absent"], 3, "model folder absent is not there"),
+        (["photo.png", "--device", "coreml"], 3, "coreml"),
+    ],
+)
+def test_wrong(run: Run, photo: Path, arguments: list[str], code: int, says: str) -> None:
+    Path("empty.png").touch()
+    Path("taken.png").write_bytes(photo.read_bytes()[:100])
+    Path("broken.png").write_bytes(photo.read_bytes()[:100])
+    before = {name: Path(name).read_bytes() for name in files()}
+    result = run("enhance", *arguments)
+    errors = [line for line in result.err.splitlines() if line.startswith("restorect: error: ")]
+    assert (result.code, len(errors)) == (code, 1) and says in errors[0]
+    assert result.out == "" and "Traceback" not in result.err
+    assert {name: Path(name).read_bytes() for name in files()} == before  # nothing written, nothing half-written
+
+
+@pytest.mark.parametrize("harm", ["damage", "rename"])
+def test_damaged_student(run: Run, weights: Path, photo: Path, harm: str) -> None:
+    path = weights / "denoise-s" / "velocity.onnx"
+    path.write_bytes(path.read_bytes()[:-4]) if harm == "damage" else path.rename(path.with_suffix(".gone"))
+    result = run("enhance", "photo.png")
+    assert (result.code, result.out) == (3, "") and "velocity.onnx" in result.err.splitlines()[-1]
+    assert files() == ["photo.png"]
+
+
+def test_full_disk(run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    result = run("enhance", "photo.png", "--task", "denoise")
+    assert result.code == 1 and "No space left on device" in result.err and len(result.err.splitlines()) == 1
+    assert files() == ["photo.png"]
