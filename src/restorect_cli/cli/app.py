@@ -17,7 +17,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from restorect_cli import __version__
-from restorect_cli.cli import doctor, enhance, models
+from restorect_cli.cli import doctor, enhance, models, train
 from restorect_cli.cli.output import Output
 from restorect_cli.errors import RestorectError
 
@@ -30,6 +30,8 @@ app = typer.Typer(
 )
 app.command("enhance", short_help="Repair photographs.", no_args_is_help=True)(enhance.enhance)
 app.add_typer(models.app, name="models")
+app.command("train", short_help="Train a student by a recipe.")(train.train)
+app.command("export", short_help="Turn a training run into a student that `enhance` can use.")(train.export)
 app.command("doctor", short_help="Check that everything is in order; a fix for each problem.")(doctor.doctor)
 
 _INTERRUPTED = 130
