@@ -11,6 +11,7 @@ clipped unless asked. RGB PSNR, or Y with --luma; 8-bit rounding, no crop, nothi
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from pathlib import Path
 
@@ -31,6 +32,26 @@ def read(path: Path) -> np.ndarray:
     return np.asarray(Image.open(path).convert("RGB"), np.float32) / 255
 
 
+def row(
+    args: argparse.Namespace, what: str, kind: str, before: float, after: float, count: int
+) -> dict[str, str | float]:
+    """One measured number as `models/specs.py` has it; paths are left out of the command."""
+    steps = f", {args.steps} steps" if args.steps else ""
+    protocol = f"{what}, " if what else ""
+    protocol += f"{count} pictures, 8-bit rounding, no crop, {args.precision}{steps}; input {before:.2f} dB"
+    words = ["python scripts/measure_quality.py", args.task, args.folder.name, *what.split()[:2]]
+    command = " ".join(words).replace(" sigma ", " --sigma ") + (" --clipped" if args.clipped else "")
+    command += f" --targets {args.targets.parent.name}/{args.targets.name}" if args.targets else ""
+    command += " --luma" if args.luma else ""
+    return {
+        "dataset": args.folder.name,
+        "protocol": protocol,
+        "measure": f"{kind} PSNR [dB]",
+        "value": round(after, 2),
+        "command": command,
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("task")
@@ -44,6 +65,7 @@ def main() -> None:
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--each", action="store_true", help="print every picture")
+    parser.add_argument("--json", action="store_true", help="print rows for the manifest of students")
     args = parser.parse_args()
     restorer = Restorer(
         args.task, model=args.model, steps=args.steps, precision=args.precision, threads=args.threads, device="cpu"
@@ -73,7 +95,11 @@ def main() -> None:
             if args.each:
                 print(f"{stem}: {before[-1]:.2f} -> {after[-1]:.2f}")
         what = "" if sigma is None else f" sigma {sigma:g}{' clipped' if args.clipped else ''}"
-        measure = f"{'Y' if args.luma else 'RGB'} PSNR {np.mean(before):.2f} -> {np.mean(after):.2f} dB"
+        kind = "Y" if args.luma else "RGB"
+        if args.json:
+            print(json.dumps(row(args, what.strip(), kind, float(np.mean(before)), float(np.mean(after)), len(after))))
+            continue
+        measure = f"{kind} PSNR {np.mean(before):.2f} -> {np.mean(after):.2f} dB"
         count = f"{len(after)} pictures, {seconds / len(after):.3f} s each"
         print(f"{restorer.spec.name} {args.folder.name}{what}: {measure}, {count}")
 
