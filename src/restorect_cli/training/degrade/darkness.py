@@ -2,9 +2,10 @@
 
     dark = camera( (gain · cast · linear(x)) ^ (gamma / 2.2) )
 
-The exposure gain is log-uniform in linear light; gamma bends the tone curve as a camera's own does;
-the cast is a small wrong white balance; the noise grows as the exposure shrinks, because the same
-electrons are amplified more. The statistics are held against the real pairs in the tests' ranges.
+The exposure gain is log-uniform in linear light; gamma bends the tone curve; the cast is a small
+wrong white balance; the noise grows as the exposure shrinks, because the same electrons are amplified
+more. Half of the draws are under-exposed evenly (gamma near 1, as a camera bends it), half are
+backlit: exposed for the lights (gain near 1), their shadows crushed by a gamma up to 2.6.
 """
 
 from __future__ import annotations
@@ -28,12 +29,13 @@ class Darkness:
 
     @staticmethod
     def draw(rng: np.random.Generator) -> Darkness:
-        gain = float(np.exp(rng.uniform(np.log(0.008), np.log(0.6))))
+        backlit = rng.random() < 0.5
+        gain = float(np.exp(rng.uniform(np.log(0.25 if backlit else 0.008), np.log(1.0 if backlit else 0.6))))
         cast = np.exp(rng.normal(0, 0.05, 3))
         noise = rng.uniform(0, 1) * 0.0015 * gain**0.5
         return Darkness(
             gain=gain,
-            gamma=float(rng.uniform(0.9, 1.15)),
+            gamma=float(rng.uniform(1.3, 2.6) if backlit else rng.uniform(0.9, 1.15)),
             cast=(float(cast[0]), float(cast[1]), float(cast[2])),
             shot=float(noise),
             read=float((rng.uniform(0, 0.004) * gain**0.5) ** 2),
