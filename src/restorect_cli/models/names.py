@@ -1,0 +1,7 @@
+"""The words a user may type for tasks and sizes; nothing heavy is imported, so `--help` can use them."""
+
+from __future__ import annotations
+
+TASKS = ("low-light", "derain", "denoise", "raindrop")
+SIZES = ("s", "m")
+DEFAULT_REPOSITORY = "restorect/students"  # Hugging Face "owner/name"; --repo or RESTORECT_HUB choose another
