@@ -1,0 +1,48 @@
+"""BMP and PPM, which the libvips wheel does not read, through Pillow. Eight bits and no metadata: nothing is lost."""
+
+from __future__ import annotations
+
+import io
+import mmap
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+
+from .errors import InputError
+from .picture import Meta, Picture
+
+
+def decode_bitmap(data: bytes | mmap.mmap, format: str, name: str, check_size: Callable[[int, int], None]) -> Picture:
+    """The picture in these bytes; `check_size(width, height)` may refuse it before it is decoded.
+
+    Raises InputError.
+    """
+    from PIL import Image  # most runs never meet a BMP
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # check_size has the say
+            image = Image.open(io.BytesIO(data[:]), formats=[format.upper()])
+            check_size(*image.size)
+            stored = image.mode
+            if stored not in ("1", "L", "P", "RGB", "RGBA"):
+                raise InputError(f"cannot read {name}, its pixels are of kind {stored}", "save it as PNG or TIFF")
+            samples = np.array(image.convert({"1": "L", "P": "RGB"}.get(stored, stored)))
+    except (OSError, SyntaxError, ValueError, ArithmeticError, Image.DecompressionBombError) as error:
+        raise InputError(
+            f"cannot read {name}, the file is damaged or cut short ({error})", "get a complete copy"
+        ) from None
+    samples = samples.reshape(*samples.shape[:2], -1)
+    has_alpha = samples.shape[2] == 4
+    meta = Meta(
+        format=format,
+        width=samples.shape[1],
+        height=samples.shape[0],
+        bits=8,
+        is_grey=samples.shape[2] == 1,
+        has_alpha=has_alpha,
+        was_palette=stored == "P",
+    )
+    alpha = np.ascontiguousarray(samples[:, :, 3]) if has_alpha else None
+    return Picture(np.ascontiguousarray(samples[:, :, :3]), alpha, meta)

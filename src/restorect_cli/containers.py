@@ -1,0 +1,216 @@
+"""JPEG, PNG and WebP as sequences of segments: metadata read out of them, and put in exactly as it was.
+
+The encoders rewrite EXIF field by field and lose what they do not know, so they write the pixels and the colour
+profile, and the other metadata is added here byte for byte. Each function takes a whole encoded file.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+
+JPEG_SEGMENT_MAX = 65533  # bytes of payload: the two-byte length counts itself
+EXIF_HEADER = b"Exif\0\0"
+XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
+PHOTOSHOP_HEADER = b"Photoshop 3.0\0"
+IPTC_RESOURCE = 0x0404
+
+# Luminance table of ITU-T T.81 annex K.1 in zigzag order, which libjpeg scales by the quality.
+# fmt: off
+LUMA: tuple[int, ...] = (
+    16, 11, 12, 14, 12, 10, 16, 14, 13, 14, 18, 17, 16, 19, 24, 40, 26, 24, 22, 22, 24, 49, 35, 37, 29, 40, 58, 51,
+    61, 60, 57, 51, 56, 55, 64, 72, 92, 78, 64, 68, 87, 69, 55, 56, 80, 109, 81, 87, 95, 98, 103, 104, 103, 62,
+    77, 113, 121, 112, 100, 120, 92, 101, 103, 99,
+)
+# fmt: on
+
+
+# --- JPEG ----------------------------------------------------------------------------------------------------------
+
+
+def jpeg_segments(head: bytes) -> Iterator[tuple[int, bytes]]:
+    """(marker, payload) of the segments before the pixels, as far as `head` reaches."""
+    at = 2
+    while at + 4 <= len(head) and head[at] == 0xFF:
+        marker = head[at + 1]
+        if marker == 0xFF:  # fill byte
+            at += 1
+            continue
+        (size,) = struct.unpack_from(">H", head, at + 2)
+        if size < 2 or marker == 0xDA:
+            return
+        yield marker, head[at + 4 : at + 2 + size]
+        at += 2 + size
+
+
+def jpeg_quality(head: bytes) -> int | None:
+    """Quality 1..100 of the libjpeg scale whose luminance table is nearest to the file's; None without a table."""
+    for marker, payload in jpeg_segments(head):
+        if marker == 0xDB and len(payload) >= 65 and payload[0] & 15 == 0:
+            wide = payload[0] >> 4
+            if wide and len(payload) < 129:
+                return None
+            table = struct.unpack_from(">64H", payload, 1) if wide else tuple(payload[1:65])
+            return min(range(1, 101), key=lambda q: sum(abs(a - b) for a, b in zip(table, _luma(q), strict=True)))
+    return None
+
+
+def jpeg_dpi(head: bytes) -> tuple[float, float] | None:
+    """Pixels per inch of the JFIF header; None where there is none or it states only an aspect."""
+    for marker, payload in jpeg_segments(head):
+        if marker == 0xE0 and payload[:5] == b"JFIF\0" and len(payload) >= 12:
+            unit, x, y = struct.unpack_from(">BHH", payload, 7)
+            scale = {1: 1.0, 2: 2.54}.get(unit)
+            return (x * scale, y * scale) if scale and x and y else None
+    return None
+
+
+def _luma(quality: int) -> list[int]:
+    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
+    return [min(max((v * scale + 50) // 100, 1), 255) for v in LUMA]
+
+
+def iptc_from_photoshop(block: bytes) -> bytes | None:
+    """IPTC-IIM records out of a JPEG's Photoshop segment; its other resources (a thumbnail, a second EXIF) are left."""
+    at = len(PHOTOSHOP_HEADER) if block.startswith(PHOTOSHOP_HEADER) else 0
+    while at + 12 <= len(block) and block[at : at + 4] == b"8BIM":
+        (kind,) = struct.unpack_from(">H", block, at + 4)
+        at += 6 + (block[at + 6] + 2) // 2 * 2  # the name, its length byte included, is padded to even
+        if at + 4 > len(block):
+            return None
+        (size,) = struct.unpack_from(">I", block, at)
+        if kind == IPTC_RESOURCE:
+            return block[at + 4 : at + 4 + size]
+        at += 4 + size + size % 2
+    return None
+
+
+def with_jpeg_metadata(
+    file: bytes, exif: bytes | None, xmp: bytes | None, iptc: bytes | None, dpi: tuple[float, float] | None
+) -> bytes:
+    """The JPEG file with EXIF, XMP, IPTC and the JFIF density (1:1 without unit where `dpi` is None) set."""
+    unit, x, y = (1, *(min(max(round(d), 1), 65535) for d in dpi)) if dpi else (0, 1, 1)
+    head, rest = file[:2], file[2:]
+    if rest[:2] == b"\xff\xe0" and rest[4:9] == b"JFIF\0":  # the encoder's own, whose density is made up
+        rest = rest[2 + struct.unpack_from(">H", rest, 2)[0] :]
+    head += _jpeg_segment(0xE0, b"JFIF\0\1\1" + struct.pack(">BHHBB", unit, x, y, 0, 0))
+    if exif:
+        head += _jpeg_segment(0xE1, EXIF_HEADER + exif)
+    if xmp:
+        head += _jpeg_segment(0xE1, XMP_HEADER + xmp)
+    if iptc:
+        resource = b"8BIM" + struct.pack(">HHI", IPTC_RESOURCE, 0, len(iptc)) + iptc + b"\0" * (len(iptc) % 2)
+        head += _jpeg_segment(0xED, PHOTOSHOP_HEADER + resource)
+    return head + rest
+
+
+def fits_jpeg(exif: bytes | None, xmp: bytes | None, iptc: bytes | None) -> list[str]:
+    """Names of the blocks that are too large for a JPEG segment."""
+    blocks = {"EXIF": (exif, 6), "XMP": (xmp, len(XMP_HEADER)), "IPTC": (iptc, len(PHOTOSHOP_HEADER) + 13)}
+    return [name for name, (block, extra) in blocks.items() if block and len(block) + extra > JPEG_SEGMENT_MAX]
+
+
+def _jpeg_segment(marker: int, payload: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(payload) + 2) + payload
+
+
+# --- PNG -----------------------------------------------------------------------------------------------------------
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_XMP = b"XML:com.adobe.xmp\0\0\0\0\0"  # keyword, no compression, no language, no translated keyword
+
+
+def png_dpi(head: bytes) -> tuple[float, float] | None:
+    """Pixels per inch of the pHYs chunk; None where there is none or it states only an aspect."""
+    at = 8
+    while at + 8 <= len(head):
+        size, kind = struct.unpack_from(">I4s", head, at)
+        if kind == b"IDAT":
+            return None
+        if kind == b"pHYs" and size == 9 and at + 17 <= len(head):
+            x, y, unit = struct.unpack_from(">IIB", head, at + 8)
+            return (x * 0.0254, y * 0.0254) if unit == 1 and x and y else None
+        at += 12 + size
+    return None
+
+
+def with_png_metadata(file: bytes, exif: bytes | None, xmp: bytes | None, dpi: tuple[float, float] | None) -> bytes:
+    """The PNG file with eXIf, XMP and pHYs set; a pHYs that the encoder made up is taken out where `dpi` is None."""
+    end = 8 + 12 + 13  # signature and IHDR
+    extra = b""
+    if dpi:
+        extra += _png_chunk(b"pHYs", struct.pack(">IIB", *(max(round(d / 0.0254), 1) for d in dpi), 1))
+    if exif:
+        extra += _png_chunk(b"eXIf", exif)
+    if xmp:
+        extra += _png_chunk(b"iTXt", PNG_XMP + xmp)
+    kept, at = [file[:end]], end
+    while at + 8 <= len(file):
+        size, kind = struct.unpack_from(">I4s", file, at)
+        if kind == b"IDAT":
+            break
+        if kind != b"pHYs":
+            kept.append(file[at : at + 12 + size])
+        at += 12 + size
+    return b"".join([*kept, extra, file[at:]])
+
+
+def _png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+# --- WebP ----------------------------------------------------------------------------------------------------------
+
+
+def webp_chunks(file: bytes) -> Iterator[tuple[bytes, bytes]]:
+    at = 12
+    while at + 8 <= len(file):
+        kind, size = struct.unpack_from("<4sI", file, at)
+        yield kind, file[at + 8 : at + 8 + size]
+        at += 8 + size + size % 2
+
+
+def webp_is_lossless(head: bytes) -> bool:
+    """Whether the first image chunk is the lossless kind. `head` needs only to reach that chunk's name."""
+    return next((kind == b"VP8L" for kind, _ in webp_chunks(head) if kind in (b"VP8L", b"VP8 ", b"ANMF")), False)
+
+
+def with_webp_metadata(
+    file: bytes, exif: bytes | None, xmp: bytes | None, size: tuple[int, int], has_alpha: bool
+) -> bytes:
+    """The WebP file with EXIF and XMP chunks; `size` is (width, height). A simple file becomes an extended one."""
+    if not exif and not xmp:
+        return file
+    chunks = [(kind, data) for kind, data in webp_chunks(file) if kind not in (b"VP8X", b"EXIF", b"XMP ")]
+    has_icc = any(kind == b"ICCP" for kind, _ in chunks)
+    flags = 0x20 * has_icc | 0x10 * has_alpha | 0x08 * bool(exif) | 0x04 * bool(xmp)
+    sizes = b"".join(struct.pack("<I", side - 1)[:3] for side in size)
+    chunks.insert(0, (b"VP8X", struct.pack("<I", flags) + sizes))
+    chunks += [(kind, data) for kind, data in ((b"EXIF", exif), (b"XMP ", xmp)) if data]
+    body = b"".join(struct.pack("<4sI", k, len(d)) + d + b"\0" * (len(d) % 2) for k, d in chunks)
+    return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
+
+
+# --- XMP -----------------------------------------------------------------------------------------------------------
+
+_PLACE = rb"[\w.-]+:(?i:\w*gps\w*|\w*latitude|\w*longitude|\w*altitude)"
+_PLACE_ATTRIBUTE = re.compile(rb"\s+" + _PLACE + rb"\s*=\s*(?:\"[^\"]*\"|'[^']*')")
+_PLACE_ELEMENT = re.compile(rb"<(" + _PLACE + rb")(?:\s[^>]*)?(?:/>|>.*?</\1\s*>)", re.DOTALL)
+_PLACE_LEFT = re.compile(_PLACE)
+_THUMBNAILS = re.compile(rb"<xmp:Thumbnails\b.*?</xmp:Thumbnails\s*>", re.DOTALL)
+_ORIENTATION = re.compile(rb"(tiff:Orientation\s*(?:=\s*[\"']|>\s*))[2-8](?=\s*[\"'<])")
+
+
+def upright_xmp(xmp: bytes) -> bytes:
+    """The packet for an upright, restored picture: orientation 1, and no thumbnail of the unrestored one."""
+    return _ORIENTATION.sub(rb"\g<1>1", _THUMBNAILS.sub(b"", xmp))
+
+
+def xmp_without_gps(xmp: bytes) -> bytes | None:
+    """The packet without positions; None where one is left that we do not know how to cut out."""
+    if b"\0" in xmp[:64]:  # UTF-16 or UTF-32, which the patterns do not see through
+        return None
+    cut = _PLACE_ELEMENT.sub(b"", _PLACE_ATTRIBUTE.sub(b"", xmp))
+    return None if _PLACE_LEFT.search(cut) else cut

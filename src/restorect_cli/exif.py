@@ -1,0 +1,343 @@
+"""EXIF, which is a small TIFF: made upright, rid of its thumbnail or position, moved into and out of TIFF files.
+
+Edits are made in place, byte for byte: maker notes hold offsets that count from the start of the block, and a block
+that is taken apart and written anew leaves them pointing at nothing. Layout: TIFF 6.0 §2, Exif 2.32 §4.6.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from dataclasses import dataclass
+
+Block = bytes | bytearray | mmap.mmap
+
+TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+
+ORIENTATION = 0x0112
+EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
+THUMBNAIL_OFFSET, THUMBNAIL_BYTES = 0x0201, 0x0202
+SIZES_THAT_TURN = ((0x0100, 0x0101), (0xA002, 0xA003))  # width and height, of the image and of the EXIF pixel area
+IPTC = 0x83BB
+
+# What describes the photograph in a TIFF's first directory; the other tags describe how the file stores its pixels.
+DESCRIPTIVE = frozenset(
+    (0x010D, 0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x013C, 0x4746, 0x4749, 0x8298)
+    + (0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F)
+)
+MAX_ENTRIES = 4096  # of one directory; a real one has under a hundred
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One field of a directory. `value` is where its bytes lie in the block, inside the entry or outside."""
+
+    position: int
+    tag: int
+    type: int
+    count: int
+    value: int
+
+    @property
+    def size(self) -> int:
+        return self.count * TYPE_BYTES.get(self.type, 1)
+
+
+def byte_order(block: Block) -> str:
+    """`<` or `>` for struct. Raises ValueError where this is no TIFF structure."""
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(bytes(block[:4]))
+    if order is None or len(block) < 8:
+        raise ValueError("not a TIFF structure")
+    return order
+
+
+def first_offset(block: Block) -> int:
+    return int(struct.unpack_from(byte_order(block) + "I", block, 4)[0])
+
+
+def entries(block: Block, offset: int) -> list[Entry]:
+    """Fields of the directory at `offset`, those that point outside the block left out. Raises ValueError."""
+    order = byte_order(block)
+    if not 8 <= offset <= len(block) - 2:
+        raise ValueError("directory outside the block")
+    (count,) = struct.unpack_from(order + "H", block, offset)
+    if count > MAX_ENTRIES or offset + 2 + 12 * count > len(block):
+        raise ValueError("directory runs past the block")
+    found = []
+    for position in range(offset + 2, offset + 2 + 12 * count, 12):
+        tag, kind, number = struct.unpack_from(order + "HHI", block, position)
+        size = number * TYPE_BYTES.get(kind, 1)
+        value = position + 8 if size <= 4 else struct.unpack_from(order + "I", block, position + 8)[0]
+        if value + size <= len(block):
+            found.append(Entry(position, tag, kind, number, value))
+    return found
+
+
+def prepare(exif: bytes, turned: bool) -> bytes | None:
+    """The block for an upright picture: orientation 1, sizes swapped if it was turned, the old thumbnail gone.
+
+    The thumbnail shows the unrestored picture. None where the block cannot be understood: what it says about the
+    orientation could then be wrong.
+    """
+    block = bytearray(exif.removeprefix(b"Exif\0\0"))
+    try:
+        fields = entries(block, first_offset(block))
+        for field in fields:
+            if field.tag == ORIENTATION:
+                _write_number(block, field, 1)
+        if turned:
+            _swap_sizes(block, fields + _sub_entries(block, fields, EXIF_IFD))
+        _drop_thumbnail(block)
+    except (ValueError, struct.error):
+        return None
+    return bytes(block)
+
+
+def resolution(exif: bytes) -> tuple[float, float] | None:
+    """Pixels per inch, horizontal and vertical, as the block says; None where it does not."""
+    order = byte_order(exif)
+    found = {e.tag: e for e in entries(exif, first_offset(exif))}
+    pair = [found[tag] for tag in (0x011A, 0x011B) if tag in found and found[tag].type == 5 and found[tag].count == 1]
+    if len(pair) != 2:
+        return None
+    x, y = (
+        top / bottom if bottom else 0.0
+        for top, bottom in (struct.unpack_from(order + "II", exif, e.value) for e in pair)
+    )
+    unit = _number(exif, found[0x0128]) if 0x0128 in found else 2
+    scale = {2: 1.0, 3: 2.54}.get(unit)
+    return (x * scale, y * scale) if scale and x > 0 and y > 0 else None
+
+
+def of_resolution(dpi: tuple[float, float]) -> bytes:
+    """A block that states nothing but this resolution, for formats that have no other place for it."""
+    sides = [struct.pack("<II", round(side * 1000), 1000) for side in dpi]
+    fields = [Field(0x011A, 5, 1, sides[0], "<"), Field(0x011B, 5, 1, sides[1], "<")]
+    unit = Field(0x0128, 3, 1, struct.pack("<H", 2), "<")  # inch
+    return b"II*\0" + struct.pack("<I", 8) + _directories({0: [*fields, unit]}, "<", 8, [])
+
+
+def without_gps(exif: bytes) -> bytes:
+    """The block without the position: its directory unlinked and overwritten with zeros."""
+    block = bytearray(exif)
+    first = first_offset(block)
+    _drop_gps(block, first)
+    for field in entries(block, first):
+        if field.tag == EXIF_IFD:
+            _drop_gps(block, _number(block, field))
+    return bytes(block)
+
+
+# --- into and out of a TIFF file ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field taken out of its block: its bytes, in the byte order of `order`."""
+
+    tag: int
+    type: int
+    count: int
+    data: bytes
+    order: str
+
+    def in_order(self, order: str) -> bytes:
+        width = {5: 4, 10: 4}.get(self.type, TYPE_BYTES[self.type])
+        if order == self.order or width == 1:
+            return self.data
+        return b"".join(self.data[i : i + width][::-1] for i in range(0, len(self.data), width))
+
+
+def from_tiff(file: Block) -> bytes | None:
+    """EXIF block of a (classic) TIFF file, its maker notes included; None where it has nothing descriptive."""
+    try:
+        tree = _read_tree(file)
+    except (ValueError, struct.error):
+        return None
+    if not any(tree.values()):
+        return None
+    order = byte_order(file)
+    header = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8)
+    return header + _directories(tree, order, 8, [])
+
+
+def iptc_from_tiff(file: Block) -> bytes | None:
+    """IPTC-IIM records of a (classic) TIFF file."""
+    try:
+        found = [e for e in entries(file, first_offset(file)) if e.tag == IPTC]
+    except (ValueError, struct.error):
+        return None
+    return bytes(file[found[0].value : found[0].value + found[0].size]) if found else None
+
+
+def is_palette(file: Block) -> bool:
+    """Whether a (classic) TIFF file stores palette indices: PhotometricInterpretation 3."""
+    try:
+        return any(e.tag == 0x0106 and _number(file, e) == 3 for e in entries(file, first_offset(file)))
+    except (ValueError, struct.error):
+        return False
+
+
+def attach_to_tiff(file: bytes, exif: bytes | None, iptc: bytes | None) -> bytes:
+    """The TIFF file with the descriptive fields, the EXIF and GPS directories and the IPTC records added.
+
+    A new first directory is appended that repeats the file's own fields and holds these too.
+    """
+    order = byte_order(file)
+    tree: dict[int, list[Field]] = _read_tree(exif) if exif else {0: []}
+    if iptc:
+        tree[0] = [*tree[0], Field(IPTC, 7, len(iptc), iptc, order)]
+    own = [(e.tag, file[e.position : e.position + 12]) for e in entries(file, first_offset(file))]
+    start = len(file) + len(file) % 2
+    body = file + b"\0" * (len(file) % 2) + _directories(tree, order, start, own)
+    return body[:4] + struct.pack(order + "I", start) + body[8:]
+
+
+def _read_tree(block: Block) -> dict[int, list[Field]]:
+    """Descriptive fields of the first directory under key 0, and each sub-directory under its tag."""
+    order = byte_order(block)
+
+    def field(e: Entry) -> Field:
+        return Field(e.tag, e.type, e.count, bytes(block[e.value : e.value + e.size]), order)
+
+    first = entries(block, first_offset(block))
+    inner = _sub_entries(block, first, EXIF_IFD)
+    pointers = (EXIF_IFD, GPS_IFD, INTEROP_IFD)
+    return {
+        0: [field(e) for e in first if e.tag in DESCRIPTIVE and e.type in TYPE_BYTES],
+        EXIF_IFD: [field(e) for e in inner if e.tag not in pointers and e.type in TYPE_BYTES],
+        INTEROP_IFD: [field(e) for e in _sub_entries(block, inner, INTEROP_IFD) if e.type in TYPE_BYTES],
+        GPS_IFD: [field(e) for e in _sub_entries(block, first, GPS_IFD) if e.type in TYPE_BYTES],
+    }
+
+
+def _directories(tree: dict[int, list[Field]], order: str, start: int, own: list[tuple[int, bytes]]) -> bytes:
+    """All directories of the tree as they lie from `start` on; `own` are finished entries of the first one."""
+    out = bytearray()
+
+    def add(fields: list[Field], finished: list[tuple[int, bytes]]) -> int:
+        """Append one directory, return its offset."""
+        taken = {tag for tag, _ in finished}
+        unique = {f.tag: f for f in fields if f.tag not in taken}
+        offset = start + len(out)
+        values = offset + 2 + 12 * (len(unique) + len(finished)) + 4
+        tail, table = bytearray(), list(finished)
+        for f in unique.values():
+            data = f.in_order(order)
+            if len(data) <= 4:
+                cell = data.ljust(4, b"\0")
+            else:
+                cell = struct.pack(order + "I", values + len(tail))
+                tail += data + b"\0" * (len(data) % 2)
+            table.append((f.tag, struct.pack(order + "HHI", f.tag, f.type, f.count) + cell))
+        out.extend(struct.pack(order + "H", len(table)))
+        out.extend(b"".join(cell for _, cell in sorted(table)) + b"\0\0\0\0" + tail)
+        return offset
+
+    def pointer(tag: int) -> Field:
+        """Sub-directories come after the one that names them, so their place must be known first: sizes are."""
+        return Field(tag, 4, 1, b"\0\0\0\0", order)
+
+    present = [tag for tag in (EXIF_IFD, GPS_IFD) if tree.get(tag) or (tag == EXIF_IFD and tree.get(INTEROP_IFD))]
+    add([*tree.get(0, []), *map(pointer, present)], [cell for cell in own if cell[0] not in (EXIF_IFD, GPS_IFD)])
+    for tag in present:
+        inner = [pointer(INTEROP_IFD)] if tag == EXIF_IFD and tree.get(INTEROP_IFD) else []
+        at = add([*tree.get(tag, []), *inner], [])
+        _patch(out, order, 0, tag, at)
+        if inner:
+            _patch(out, order, at - start, INTEROP_IFD, add(tree[INTEROP_IFD], []))
+    return bytes(out)
+
+
+def _patch(out: bytearray, order: str, directory: int, tag: int, target: int) -> None:
+    """Let the pointer `tag` of the directory at `directory` (within `out`) say `target`."""
+    (count,) = struct.unpack_from(order + "H", out, directory)
+    for position in range(directory + 2, directory + 2 + 12 * count, 12):
+        if struct.unpack_from(order + "H", out, position)[0] == tag:
+            struct.pack_into(order + "I", out, position + 8, target)
+
+
+# --- editing in place ---------------------------------------------------------------------------------------------
+
+
+def _number(block: Block, field: Entry) -> int:
+    code = {1: "B", 3: "H", 4: "I", 13: "I"}.get(field.type)
+    if code is None or field.count < 1:
+        raise ValueError("not a whole number")
+    return int(struct.unpack_from(byte_order(block) + code, block, field.value)[0])
+
+
+def _write_number(block: bytearray, field: Entry, number: int) -> None:
+    code = {1: "B", 3: "H", 4: "I"}.get(field.type)
+    if code is None or field.count < 1:
+        raise ValueError("not a whole number")
+    struct.pack_into(byte_order(block) + code, block, field.value, number)
+
+
+def _sub_entries(block: Block, fields: list[Entry], tag: int) -> list[Entry]:
+    """Fields of the sub-directory that `tag` points at; a broken pointer costs only that directory."""
+    for field in fields:
+        if field.tag == tag:
+            try:
+                return entries(block, _number(block, field))
+            except ValueError:
+                return []
+    return []
+
+
+def _swap_sizes(block: bytearray, fields: list[Entry]) -> None:
+    by_tag = {field.tag: field for field in fields}
+    for wide, high in SIZES_THAT_TURN:
+        if wide in by_tag and high in by_tag:
+            width, height = _number(block, by_tag[wide]), _number(block, by_tag[high])
+            if by_tag[wide].type == by_tag[high].type:
+                _write_number(block, by_tag[wide], height)
+                _write_number(block, by_tag[high], width)
+
+
+def _drop_thumbnail(block: bytearray) -> None:
+    order, first = byte_order(block), first_offset(block)
+    (count,) = struct.unpack_from(order + "H", block, first)
+    link = first + 2 + 12 * count
+    if link + 4 > len(block):
+        return
+    (second,) = struct.unpack_from(order + "I", block, link)
+    if not second:
+        return
+    struct.pack_into(order + "I", block, link, 0)
+    try:
+        numbers = {e.tag: _number(block, e) for e in entries(block, second) if e.tag in (0x0201, 0x0202)}
+    except ValueError:
+        return
+    start, size = numbers.get(THUMBNAIL_OFFSET, 0), numbers.get(THUMBNAIL_BYTES, 0)
+    if link + 4 <= start and start + size <= len(block):
+        if start + size >= len(block) - 1:
+            del block[start:]
+        else:
+            block[start : start + size] = bytes(size)
+
+
+def _drop_gps(block: bytearray, directory: int) -> None:
+    order = byte_order(block)
+    while True:
+        (count,) = struct.unpack_from(order + "H", block, directory)
+        end = directory + 2 + 12 * count + 4
+        if end > len(block):
+            raise ValueError("directory runs past the block")
+        field = next((e for e in entries(block, directory) if e.tag == GPS_IFD), None)
+        if field is None:
+            return
+        try:
+            at = _number(block, field)
+            for inner in entries(block, at):
+                if inner.value >= 8:
+                    block[inner.value : inner.value + inner.size] = bytes(inner.size)
+                block[inner.position : inner.position + 12] = bytes(12)
+            block[at : at + 2] = b"\0\0"
+        except ValueError:
+            pass  # it points at nothing, so there is no position to overwrite; the pointer itself goes below
+        # close the gap: the entries behind it and the link to the next directory move up
+        position = field.position
+        block[position : end - 12] = block[position + 12 : end]
+        block[end - 12 : end] = bytes(12)
+        struct.pack_into(order + "H", block, directory, count - 1)
