@@ -18,6 +18,7 @@ import typer
 
 from restorect_cli import __version__
 from restorect_cli.cli import doctor, enhance, models
+from restorect_cli.cli.options import help_if_alone
 from restorect_cli.cli.output import Output
 from restorect_cli.errors import RestorectError
 
@@ -28,7 +29,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-app.command("enhance", short_help="Repair photographs.", no_args_is_help=True)(enhance.enhance)
+app.command("enhance", short_help="Repair photographs.")(enhance.enhance)
 app.add_typer(models.app, name="models")
 app.command("doctor", short_help="Check that everything is in order; a fix for each problem.")(doctor.doctor)
 
@@ -67,9 +68,7 @@ def restorect(
     """
     if debug:
         os.environ["RESTORECT_DEBUG"] = "1"
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-        raise typer.Exit(2)
+    help_if_alone(context)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -100,9 +99,6 @@ def _usage_problem(error: Exception) -> int:
     context = getattr(error, "ctx", None)
     command = getattr(context, "command_path", None) or "restorect"
     message = error.format_message() if hasattr(error, "format_message") else str(error)
-    if type(error).__name__ == "NoArgsIsHelpError":
-        typer.echo(message)
-        return 2
     message = " ".join(message.split()).rstrip(".")
     return _fail(f"{message}: see {command} --help", 2)
 

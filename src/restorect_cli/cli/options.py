@@ -45,3 +45,10 @@ def choose(option: str, value: str, choices: Sequence[str]) -> str:
     if value not in choices:
         raise UsageError(f"unknown {option.lstrip('-')} '{value}'", f"choose {', '.join(choices)}")
     return value
+
+
+def help_if_alone(context: typer.Context) -> None:
+    """Print the help of a group that was called without a command, and exit with 2: nothing was done."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(UsageError.exit_code)

@@ -85,12 +85,14 @@ def pull(
     endpoint: str | None = None,
     revision: str = "main",
     force: bool = False,
+    progress: bool = True,
 ) -> PullResult:
     """Fetch the student `name`, check every SHA-256 and put it where `store.find` sees it.
 
     repository: Hugging Face "owner/name"; default RESTORECT_HUB, else the shipped manifest's.
     endpoint: address of the hub; default HF_ENDPOINT, else https://huggingface.co.
     force: fetch again even if the same files are already here and whole.
+    progress: draw a bar on standard error, if that is a terminal.
     Raises UsageError for an unknown name, ModelError when the hub cannot be reached or sends something
     else than it should, OutputError when the cache cannot be written.
     """
@@ -110,7 +112,7 @@ def pull(
             here = None if force else _already_here(entry)
             if here is not None:
                 return PullResult(here, hub.repository, hub.revision, fetched_bytes=0)
-            fetched = _fetch_student(hub, entry)
+            fetched = _fetch_student(hub, entry, progress)
             student = _install(entry)
     except PermissionError as error:
         raise OutputError(
@@ -162,18 +164,18 @@ def _hashes(entry: ManifestEntry) -> dict[Role, str]:
     return {role: record.sha256 for role, record in entry.files.items()}
 
 
-def _fetch_student(hub: _Hub, entry: ManifestEntry) -> int:
+def _fetch_student(hub: _Hub, entry: ManifestEntry, progress: bool) -> int:
     """Fetch what is not yet whole in the staging folder; returns the bytes that came over the network."""
-    return sum(_fetch_file(hub, record) for record in entry.files.values())
+    return sum(_fetch_file(hub, record, progress) for record in entry.files.values())
 
 
-def _fetch_file(hub: _Hub, record: FileRecord) -> int:
+def _fetch_file(hub: _Hub, record: FileRecord, progress: bool) -> int:
     partial = _partial(record)
     partial.parent.mkdir(parents=True, exist_ok=True)
     with partial.open("ab") as file:
         start = file.tell()
         with _hub_problems(hub, record.path):
-            _fetch(hub, record.path, file, record.bytes)
+            _fetch(hub, record.path, file, record.bytes, progress)
     found = store.record_of(partial, partial.parent)
     if (found.sha256, found.bytes) != (record.sha256, record.bytes):
         partial.unlink()  # carrying on from wrong bytes would never end well
@@ -215,11 +217,11 @@ def _headers() -> dict[str, str]:
 def _fetch_text(hub: _Hub, path: str, size: int | None) -> bytes:
     buffer = io.BytesIO()
     with _hub_problems(hub, path):
-        _fetch(hub, path, buffer, min(size or _MANIFEST_BYTES, _MANIFEST_BYTES), progress=False)
+        _fetch(hub, path, buffer, min(size or _MANIFEST_BYTES, _MANIFEST_BYTES), False)
     return buffer.getvalue()
 
 
-def _fetch(hub: _Hub, path: str, file: BinaryIO, size: int, *, progress: bool = True) -> None:
+def _fetch(hub: _Hub, path: str, file: BinaryIO, size: int, progress: bool) -> None:
     """Append to `file` until it has `size` bytes; a broken connection is taken up where it broke.
 
     It goes on for as long as every attempt brings something, and raises whatever the first one that
