@@ -101,7 +101,7 @@ def enhance(
     tile: Annotated[
         int | None,
         typer.Option(
-            min=64,
+            min=1,
             metavar="PIXELS",
             help="Side of the tiles a large image is cut into; smaller takes less memory, and the picture "
             "stays the same [default: as large as memory allows].",

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import io
 import logging
 import os
@@ -187,7 +188,8 @@ def _fetch_file(hub: _Hub, record: FileRecord, progress: bool) -> int:
 def _install(entry: ManifestEntry) -> store.Student:
     """Move the fetched files into a folder of their own, then name it in the manifest in one step."""
     root = store.pulled_dir()
-    folder = root / entry.name / entry.files["velocity"].sha256[:12]
+    content = "".join(sorted(_hashes(entry).values()))
+    folder = root / entry.name / hashlib.sha256(content.encode()).hexdigest()[:12]  # never one that is in use
     folder.mkdir(parents=True, exist_ok=True)
     for role, record in entry.files.items():
         os.replace(_partial(record), folder / store.FILE_NAMES[role])
@@ -197,7 +199,8 @@ def _install(entry: ManifestEntry) -> store.Student:
     for other in folder.parent.iterdir():
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)  # an older version; Windows may still hold its files
-    shutil.rmtree(_staging(), ignore_errors=True)
+    with contextlib.suppress(OSError):  # another student's partial files stay for their own next run
+        _staging().rmdir()
     return next(student for student in store.installed() if student.spec.name == entry.name)
 
 
