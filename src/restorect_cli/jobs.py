@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from restorect_cli.errors import InputError, UsageError
+from .errors import InputError, UsageError
 
 STREAM = "-"  # a file really called "-" is written "./-"
 

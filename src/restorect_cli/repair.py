@@ -12,16 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from restorect_cli import images
-from restorect_cli.auto import choose_task
-from restorect_cli.color import WorkingView
-from restorect_cli.errors import OutputError
-from restorect_cli.jobs import Job
-from restorect_cli.models import store
-from restorect_cli.models.names import SIZES
-from restorect_cli.picture import Picture, WriteOptions
-from restorect_cli.prior import prior_inputs
-from restorect_cli.restore import Restorer
+from . import images
+from .auto import choose_task
+from .color import WorkingView
+from .errors import OutputError
+from .jobs import Job
+from .models import store
+from .models.names import SIZES
+from .picture import Picture, WriteOptions
+from .prior import prior_inputs
+from .restore import Restorer
 
 AUTO = "auto"
 _AUTO_PRIOR_PX = 256  # longest side of the thumbnail that the choice of a task looks at

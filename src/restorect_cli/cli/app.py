@@ -16,11 +16,11 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from restorect_cli import __version__
-from restorect_cli.cli import doctor, enhance, models
-from restorect_cli.cli.options import help_if_alone
-from restorect_cli.cli.output import Output
-from restorect_cli.errors import RestorectError
+from .. import __version__
+from ..errors import RestorectError
+from . import doctor, enhance, models
+from .options import help_if_alone
+from .output import Output
 
 app = typer.Typer(
     name="restorect",

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from restorect_cli.cli.options import Endpoint, Json, Quiet, Repository, help_if_alone
-from restorect_cli.cli.output import Output
-from restorect_cli.errors import ModelError
+from ..errors import ModelError
+from .options import Endpoint, Json, Quiet, Repository, help_if_alone
+from .output import Output
 
 if TYPE_CHECKING:
-    from restorect_cli.models.specs import ManifestEntry, StudentSpec
-    from restorect_cli.models.store import Student
+    from ..models.specs import ManifestEntry, StudentSpec
+    from ..models.store import Student
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -44,7 +44,7 @@ def list_students(as_json: Json = False) -> None:
       restorect models list
       restorect models list --json
     """
-    from restorect_cli.models import store
+    from ..models import store
 
     here = {student.spec.name: student for student in store.installed()}
     rows = [("NAME", "TASK", "VERSION", "STEPS", "PARAMETERS", "SIZE", "WHERE")]
@@ -76,7 +76,7 @@ def info(
       restorect models info denoise-s
       restorect models info ./my-students/denoise-s
     """
-    from restorect_cli.models import store
+    from ..models import store
 
     entry: ManifestEntry | StudentSpec
     student: Student | None = None
@@ -104,7 +104,7 @@ def verify(
       restorect models verify
       restorect models verify denoise-s && echo whole
     """
-    from restorect_cli.models import store
+    from ..models import store
 
     output = Output(as_json=as_json, quiet=quiet)
     students = [store.find(None, name, check=False) for name in names] if names else store.installed()
@@ -149,7 +149,7 @@ def pull(
       restorect models pull denoise-s --repo me/my-students --revision v2
       restorect models pull denoise-m --endpoint https://hub.example.org
     """
-    from restorect_cli.models import pull as puller
+    from ..models import pull as puller
 
     output = Output(as_json=as_json, quiet=quiet)
     for name in names:
@@ -181,7 +181,7 @@ def path(
       ls "$(restorect models path denoise-s)"
       restorect models path
     """
-    from restorect_cli.models import store
+    from ..models import store
 
     folder = store.weights_dir() if name is None else store.find(None, name, check=False).folder
     Output().result(str(folder), {})
@@ -193,7 +193,7 @@ def _record(entry: ManifestEntry | StudentSpec) -> dict[str, Any]:
 
 def _describe(entry: ManifestEntry | StudentSpec, student: Student | None) -> str:
     """Aligned "fact  value" lines, then files and measured quality."""
-    from restorect_cli.models.specs import ManifestEntry
+    from ..models.specs import ManifestEntry
 
     facts = [
         ("name", f"{entry.name} (version {entry.version})"),

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from restorect_cli.errors import UsageError
-from restorect_cli.models.names import TASKS
+from ..errors import UsageError
+from ..models.names import TASKS
 
 TASK_CHOICES = ("auto", *TASKS)
 DEVICE_CHOICES = ("auto", "cpu", "cuda", "coreml", "directml", "openvino")

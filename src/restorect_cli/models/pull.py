@@ -39,11 +39,11 @@ from huggingface_hub.file_download import get_hf_file_metadata
 from huggingface_hub.utils import WeakFileLock, build_hf_headers  # type: ignore[attr-defined]
 from tqdm import tqdm
 
-from restorect_cli import __version__
-from restorect_cli.errors import ModelError, OutputError, UsageError
-from restorect_cli.models import store
-from restorect_cli.models.names import SIZES, TASKS
-from restorect_cli.models.specs import FileRecord, ManifestEntry, Role, parse_manifest
+from .. import __version__
+from ..errors import ModelError, OutputError, UsageError
+from . import store
+from .names import SIZES, TASKS
+from .specs import FileRecord, ManifestEntry, Role, parse_manifest
 
 _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)})
 _TIMEOUT_SECONDS = 30.0  # without a single byte
