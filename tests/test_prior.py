@@ -1,0 +1,71 @@
+"""The prior's inputs: exact on pictures whose answer is known; streamed and batched forms agree bit for bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from restorect_cli import prior
+from restorect_cli.prior import prior_inputs, prior_inputs_batch, thumb_factor
+from restorect_cli.source import ArraySource
+
+SIZES = [(1, 1), (7, 5), (1, 4000), (4000, 1), (8, 8), (37, 53), (128, 128), (300, 517), (513, 200)]
+
+
+def noise(height: int, width: int, sigma: float = 0.1, seed: int = 0) -> np.ndarray:
+    return (0.5 + sigma * np.random.default_rng(seed).standard_normal((height, width, 3))).astype(np.float32)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("prior_px", [64, 256])
+def test_batch_gives_the_same_numbers_as_the_streamed_form(size, prior_px, monkeypatch):
+    monkeypatch.setattr(prior, "_STRIP_PIXELS", 5000)  # several strips even on small pictures
+    images = np.stack([noise(*size, seed=seed) for seed in range(3)])
+    thumbs, statistics = prior_inputs_batch(images, prior_px)
+    for image, thumb, numbers in zip(images, thumbs, statistics, strict=True):
+        single = prior_inputs(ArraySource(image), prior_px)
+        np.testing.assert_array_equal(single.thumb, thumb)
+        np.testing.assert_array_equal(single.statistics, numbers)
+        assert single.thumb.dtype == single.statistics.dtype == np.float32
+        assert max(single.thumb.shape[:2]) <= prior_px and min(single.thumb.shape[:2]) >= 8
+
+
+def test_large_pictures_agree_too_and_skip_bands(monkeypatch):
+    monkeypatch.setattr(prior, "STATISTICS_MAX_PIXELS", 10_000)
+    image = noise(203, 301)
+    image[8:16] = np.random.default_rng(1).random((8, 301, 3))  # the second band is not looked at
+    single = prior_inputs(ArraySource(image), 64)
+    _, statistics = prior_inputs_batch(image[None], 64)
+    np.testing.assert_array_equal(single.statistics, statistics[0])
+    assert single.statistics.max() < 0.15
+
+
+def test_thumbnail_is_the_box_mean():
+    image = np.arange(5 * 6 * 3, dtype=np.float32).reshape(5, 6, 3)
+    thumb = prior_inputs(ArraySource(image), 3).thumb
+    np.testing.assert_allclose(thumb[0, 0], image[:2, :2].mean((0, 1)))
+    np.testing.assert_allclose(thumb[2, 2], image[4:, 4:].mean((0, 1)))  # a cell cut by the border
+    np.testing.assert_array_equal(thumb[7, 7], thumb[2, 2])  # padded with the edge
+
+
+def test_constant_picture_has_a_constant_thumbnail_and_no_roughness():
+    inputs = prior_inputs(ArraySource(np.full((301, 207, 3), 0.25, np.float32)), 64)
+    np.testing.assert_array_equal(inputs.thumb, np.float32(0.25))
+    np.testing.assert_array_equal(inputs.statistics, 0)
+
+
+def test_white_noise_is_measured_as_its_standard_deviation():
+    statistics = prior_inputs(ArraySource(noise(400, 400, sigma=0.1)), 256).statistics.reshape(3, 3)
+    np.testing.assert_allclose(statistics[1], 0.1, rtol=0.02)
+    assert (statistics[0] < statistics[1]).all() and (statistics[1] < statistics[2]).all()
+
+
+def test_statistics_are_ordered_by_quantile_then_channel():
+    image = noise(200, 200) * np.array([1, 2, 3], np.float32)
+    r10, g10, b10, r50, *_ = prior_inputs(ArraySource(image), 256).statistics
+    assert r10 < g10 < b10 and r10 < r50
+
+
+@pytest.mark.parametrize(("size", "factor"), [((100, 256), 1), ((257, 100), 2), ((6000, 8000), 32), ((1, 1), 1)])
+def test_thumb_factor_is_the_smallest_that_fits(size, factor):
+    assert thumb_factor(*size, 256) == factor
