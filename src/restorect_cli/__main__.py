@@ -1,5 +1,5 @@
 """`python -m restorect_cli` is `restorect`."""
 
-from restorect_cli.cli.app import run
+from .cli.app import run
 
 run()

@@ -29,7 +29,9 @@ def decode_bitmap(data: bytes | mmap.mmap, format: str, name: str, check_size: C
             if stored not in ("1", "L", "P", "RGB", "RGBA"):
                 raise InputError(f"cannot read {name}, its pixels are of kind {stored}", "save it as PNG or TIFF")
             samples = np.array(image.convert({"1": "L", "P": "RGB"}.get(stored, stored)))
-    except (OSError, SyntaxError, ValueError, ArithmeticError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:  # Pillow's own limit, 179 megapixels
+        raise InputError(f"cannot read {name}, {error}", "shrink the image or cut it into parts") from None
+    except (OSError, SyntaxError, ValueError, ArithmeticError) as error:
         raise InputError(
             f"cannot read {name}, the file is damaged or cut short ({error})", "get a complete copy"
         ) from None

@@ -109,13 +109,16 @@ class WorkingView:
     def _changed(self, samples: Pixels, y0: int, restored: NDArray[np.float32]) -> NDArray[np.float32]:
         """x + P(restored) − P(x_srgb) for these rows: float32, the file's own bands, full scale 1."""
         y1 = y0 + len(restored)
-        change: NDArray[np.float32] = restored - self.window(y0, y1, 0, self.width)
+        srgb = self._srgb(samples)
+        if self._picture.alpha is None:
+            change: NDArray[np.float32] = restored - srgb
+        else:
+            alpha = to_depth(self._picture.alpha[y0:y1], 32)[..., None]
+            change = restored - srgb * alpha
         change[np.abs(change) < NO_CHANGE] = 0
         if self._picture.alpha is not None:
-            alpha = to_depth(self._picture.alpha[y0:y1], 32)[..., None]
             change = np.divide(change, alpha, out=np.zeros_like(change), where=alpha > 0)
         if self._profile is not None:
-            srgb = self._srgb(samples)
             change = self._profile.from_srgb(srgb + change) - self._profile.from_srgb(srgb)
         elif samples.shape[2] == 1:
             change = change.mean(axis=2, keepdims=True, dtype=np.float32)

@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
-from restorect_cli import __version__
-from restorect_cli.errors import ModelError
+from . import __version__
+from .errors import ModelError
 
 # Packages that install the same `onnxruntime` module; with two of them, whichever came last overwrote the other.
 RUNTIME_PACKAGES = (
@@ -90,7 +90,7 @@ def _runtime_conflict() -> Iterator[Finding]:
 def devices() -> Iterator[Finding]:
     """Which devices really ran a small network; only an unusable CPU is a problem."""
     try:
-        from restorect_cli import runtime
+        from . import runtime
     except (ImportError, OSError):
         yield Finding("devices", "all", "not tried", "onnxruntime does not load", "see onnxruntime above")
         return
@@ -183,7 +183,7 @@ def _free_windows() -> int | None:
 
 def weights() -> Iterator[Finding]:
     """Every installed student, verified, and whether there is any."""
-    from restorect_cli.models import store
+    from .models import store
 
     try:
         students = store.installed()

@@ -272,7 +272,7 @@ def _save_webp(image: Any, meta: Meta, options: WriteOptions, carried: _Carried)
         file = image.webpsave_buffer(lossless=True, exact=True, keep="icc")
     else:
         file = image.webpsave_buffer(Q=_quality("webp", meta, options), keep="icc")
-    block = carried.exif or (exif.of_resolution(carried.dpi) if carried.dpi else None)
+    block = exif.with_resolution(carried.exif, carried.dpi) if carried.dpi else carried.exif
     return containers.with_webp_metadata(file, block, carried.xmp, (image.width, image.height), image.hasalpha())
 
 

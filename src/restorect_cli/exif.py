@@ -109,12 +109,21 @@ def resolution(exif: bytes) -> tuple[float, float] | None:
     return (x * scale, y * scale) if scale and x > 0 and y > 0 else None
 
 
-def of_resolution(dpi: tuple[float, float]) -> bytes:
-    """A block that states nothing but this resolution, for formats that have no other place for it."""
-    sides = [struct.pack("<II", round(side * 1000), 1000) for side in dpi]
-    fields = [Field(0x011A, 5, 1, sides[0], "<"), Field(0x011B, 5, 1, sides[1], "<")]
-    unit = Field(0x0128, 3, 1, struct.pack("<H", 2), "<")  # inch
-    return b"II*\0" + struct.pack("<I", 8) + _directories({0: [*fields, unit]}, "<", 8, [])
+def with_resolution(exif: bytes | None, dpi: tuple[float, float]) -> bytes:
+    """The block stating a resolution, for formats that have no other place for it; one that it states is left alone.
+
+    Its offsets stay as they are: a new first directory is appended. Without a block, one that holds nothing else.
+    """
+    if exif is None:
+        exif = b"II*\0" + struct.pack("<IHI", 8, 0, 0)
+    elif resolution(exif):
+        return exif
+    order = byte_order(exif)
+    fields = [Field(0x0128, 3, 1, struct.pack(order + "H", 2), order)]  # inch
+    for tag, side in zip((0x011A, 0x011B), dpi, strict=True):
+        fields.append(Field(tag, 5, 1, struct.pack(order + "II", round(side * 1000), 1000), order))
+    own = [cell for cell in _own_entries(exif) if cell[0] not in (0x011A, 0x011B, 0x0128)]
+    return _with_new_first(exif, {0: fields}, own)
 
 
 def without_gps(exif: bytes) -> bytes:
@@ -187,9 +196,20 @@ def attach_to_tiff(file: bytes, exif: bytes | None, iptc: bytes | None) -> bytes
     tree: dict[int, list[Field]] = _read_tree(exif) if exif else {0: []}
     if iptc:
         tree[0] = [*tree[0], Field(IPTC, 7, len(iptc), iptc, order)]
-    own = [(e.tag, file[e.position : e.position + 12]) for e in entries(file, first_offset(file))]
-    start = len(file) + len(file) % 2
-    body = file + b"\0" * (len(file) % 2) + _directories(tree, order, start, own)
+    return _with_new_first(file, tree, [cell for cell in _own_entries(file) if cell[0] not in (EXIF_IFD, GPS_IFD)])
+
+
+def _own_entries(block: bytes) -> list[tuple[int, bytes]]:
+    """(tag, the twelve bytes) of the first directory's entries."""
+    return [(e.tag, block[e.position : e.position + 12]) for e in entries(block, first_offset(block))]
+
+
+def _with_new_first(block: bytes, tree: dict[int, list[Field]], own: list[tuple[int, bytes]]) -> bytes:
+    """The block with directories for this tree appended, and the header pointing at the first of them."""
+    order = byte_order(block)
+    padding = bytes(len(block) % 2)
+    start = len(block) + len(padding)
+    body = block + padding + _directories(tree, order, start, own)
     return body[:4] + struct.pack(order + "I", start) + body[8:]
 
 
@@ -239,7 +259,7 @@ def _directories(tree: dict[int, list[Field]], order: str, start: int, own: list
         return Field(tag, 4, 1, b"\0\0\0\0", order)
 
     present = [tag for tag in (EXIF_IFD, GPS_IFD) if tree.get(tag) or (tag == EXIF_IFD and tree.get(INTEROP_IFD))]
-    add([*tree.get(0, []), *map(pointer, present)], [cell for cell in own if cell[0] not in (EXIF_IFD, GPS_IFD)])
+    add([*tree.get(0, []), *map(pointer, present)], own)
     for tag in present:
         inner = [pointer(INTEROP_IFD)] if tag == EXIF_IFD and tree.get(INTEROP_IFD) else []
         at = add([*tree.get(tag, []), *inner], [])

@@ -15,7 +15,7 @@ asks it only for states that it met in training, and the result is the path's ow
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, TypeVar, cast, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,8 @@ Target = Literal["cumulative", "velocity"]
 Solver = Literal["euler", "heun"]
 GridKind = Literal["hand-set", "uniform"]
 
-Pixels = TypeVar("Pixels", bound=NDArray[np.floating])
+Pixels = NDArray[Any]
+"""Any shape; float32 or float64, and the result has the same."""
 
 # IR-Flow's released grids; each is denser near t = 0, where texture is decided.
 _HAND_SET: dict[int, list[float]] = {
@@ -145,9 +146,9 @@ def _velocity_weight(target: Target, t: float) -> float:
 
 def _minus(x: Pixels, weight: float, prediction: Pixels) -> Pixels:
     """x − weight·prediction with one temporary; weights are Python floats, so the dtype stays."""
-    change = prediction * weight
+    change: Pixels = prediction * weight
     np.subtract(x, change, out=change)
-    return cast(Pixels, change)
+    return change
 
 
 def _known(what: str, name: str, known: tuple[str, ...]) -> None:

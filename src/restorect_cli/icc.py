@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +12,7 @@ import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
+from .errors import OutputError
 from .picture import Pixels, to_depth
 
 # Farther than this from sRGB, anywhere on the test colours, and a profile is converted; nearer, the conversion could
@@ -43,6 +47,9 @@ class Profile:
         """Raises BadProfileError where the profile cannot convert such pixels both ways."""
         self.icc = icc
         self.bands = bands
+        # libvips takes an output profile by file name only, unless it goes through float Lab, four times slower
+        self._file = _temporary_file(icc)
+        self._finalizer = weakref.finalize(self, os.unlink, self._file)
         steps = np.linspace(0, 65535, 9).round().astype(np.uint16)
         colours = steps[:, None] if bands == 1 else np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 3)
         colours = np.ascontiguousarray(colours[None])
@@ -58,12 +65,9 @@ class Profile:
     def from_srgb(self, srgb: NDArray[np.float32]) -> NDArray[np.float32]:
         """H×W×3 float32 sRGB (clipped to [0, 1]) → H×W×bands float32 in the profile's space, full scale 1."""
         image = to_vips(to_depth(srgb, 16))
-
-        def export() -> Any:
-            connection_space = image.icc_import(input_profile="srgb", intent="relative")
-            return self._tagged(connection_space).icc_export(depth=16, intent="relative")
-
-        return self._run(export, self.bands)
+        return self._run(
+            lambda: image.icc_transform(self._file, input_profile="srgb", depth=16, intent="relative"), self.bands
+        )
 
     def _tagged(self, image: Any) -> Any:
         image = image.copy()
@@ -78,6 +82,16 @@ class Profile:
         if samples.shape[2] != bands:
             raise BadProfileError(f"the profile is for {samples.shape[2]} channels, not {bands}")
         return to_depth(samples, 32)
+
+
+def _temporary_file(data: bytes) -> str:
+    try:
+        descriptor, name = tempfile.mkstemp(prefix="restorect-", suffix=".icc")
+        with open(descriptor, "wb") as file:
+            file.write(data)
+    except OSError as error:
+        raise OutputError(f"cannot write a temporary file, {error.strerror}", "free space or set TMPDIR") from None
+    return name
 
 
 def usable_profile(icc: bytes, bands: int) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from restorect_cli.errors import InputError, UsageError
+from .errors import InputError, UsageError
 
 STREAM = "-"  # a file really called "-" is written "./-"
 
@@ -80,7 +80,7 @@ def _path(name: str) -> Path | None:
 
 
 def _names_folder(output: str) -> bool:
-    return output.endswith(("/", os.sep)) or Path(output).is_dir()
+    return output.endswith(("/", os.sep)) or os.path.isdir(output)
 
 
 def _target(name: str, output: str | None, into_folder: bool, formats: Formats, format: str | None) -> Path | None:

@@ -12,16 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from restorect_cli import images
-from restorect_cli.auto import choose_task
-from restorect_cli.color import WorkingView
-from restorect_cli.errors import OutputError
-from restorect_cli.jobs import Job
-from restorect_cli.models import store
-from restorect_cli.models.names import SIZES
-from restorect_cli.picture import Picture, WriteOptions
-from restorect_cli.prior import prior_inputs
-from restorect_cli.restore import Restorer
+from . import images
+from .auto import choose_task
+from .color import WorkingView
+from .errors import OutputError
+from .jobs import Job
+from .models import store
+from .models.names import SIZES
+from .picture import Picture, WriteOptions
+from .prior import prior_inputs
+from .restore import Restorer
 
 AUTO = "auto"
 _AUTO_PRIOR_PX = 256  # longest side of the thumbnail that the choice of a task looks at
@@ -185,11 +185,11 @@ def check_target(job: Job, *, overwrite: bool) -> None:
             job.folder_to_make.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot make folder {job.folder_to_make} ({error.strerror})") from error
-    if target.is_dir():
+    if os.path.isdir(target):  # os.path, unlike Path, takes a name that is too long as one that is not there
         raise OutputError(f"output {target} is a folder", "end it in a slash to write into it")
-    if not target.parent.is_dir():
+    if not os.path.isdir(target.parent):
         raise OutputError(f"folder {target.parent} is not there", "make it, or check the name")
     if not os.access(target.parent, os.W_OK):
         raise OutputError(f"folder {target.parent} cannot be written to", "choose another one with -o")
-    if target.exists() and not overwrite:
+    if os.path.exists(target) and not overwrite:
         raise OutputError(f"{target} exists already", "choose another name with -o, or add --overwrite")

@@ -153,6 +153,8 @@ def test_one_that_fails_does_not_stop_the_others(run: Run, photo: Path) -> None:
         (["broken.png"], 1, "broken.png"),
         (["photo.png", "-o", "taken.png"], 1, "taken.png exists already: choose another name with -o, or add --overwr"),
         (["photo.png", "-o", "no/such/out.png"], 1, "folder no/such is not there"),
+        (["photo.png", "-o", f"{'long' * 80}.png", "--task", "denoise"], 1, "File name too long"),
+        ([f"{'long' * 80}.png"], 1, "File name too long"),
         (["photo.png", "-o", "taken.png/"], 1, "cannot make folder taken.png"),
         # what cannot be meant
         (["photo.png", "--task", "sharpen"], 2, "unknown task 'sharpen': choose auto, low-light"),

@@ -16,10 +16,18 @@ from typing import Annotated, NoReturn
 
 import typer
 
+<<<<<<< HEAD
 from restorect_cli import __version__
 from restorect_cli.cli import doctor, enhance, models, train
 from restorect_cli.cli.output import Output
 from restorect_cli.errors import RestorectError
+=======
+from .. import __version__
+from ..errors import RestorectError
+from . import doctor, enhance, models
+from .options import help_if_alone
+from .output import Output
+>>>>>>> part-c
 
 app = typer.Typer(
     name="restorect",
@@ -28,7 +36,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-app.command("enhance", short_help="Repair photographs.", no_args_is_help=True)(enhance.enhance)
+app.command("enhance", short_help="Repair photographs.")(enhance.enhance)
 app.add_typer(models.app, name="models")
 app.command("train", short_help="Train a student by a recipe.")(train.train)
 app.command("export", short_help="Turn a training run into a student that `enhance` can use.")(train.export)
@@ -69,9 +77,7 @@ def restorect(
     """
     if debug:
         os.environ["RESTORECT_DEBUG"] = "1"
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-        raise typer.Exit(2)
+    help_if_alone(context)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -102,9 +108,6 @@ def _usage_problem(error: Exception) -> int:
     context = getattr(error, "ctx", None)
     command = getattr(context, "command_path", None) or "restorect"
     message = error.format_message() if hasattr(error, "format_message") else str(error)
-    if type(error).__name__ == "NoArgsIsHelpError":
-        typer.echo(message)
-        return 2
     message = " ".join(message.split()).rstrip(".")
     return _fail(f"{message}: see {command} --help", 2)
 

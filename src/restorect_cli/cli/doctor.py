@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from restorect_cli.cli.options import Json, Quiet
-from restorect_cli.cli.output import Output
-from restorect_cli.errors import ModelError
+from ..errors import ModelError
+from .options import Json, Quiet
+from .output import Output
 
 
 def doctor(as_json: Json = False, quiet: Quiet = False) -> None:
@@ -21,7 +21,7 @@ def doctor(as_json: Json = False, quiet: Quiet = False) -> None:
       restorect doctor --json > report.jsonl     to go with a bug report
       restorect doctor --quiet || echo broken
     """
-    from restorect_cli.doctor import examine
+    from ..doctor import examine
 
     output = Output(as_json=as_json, quiet=quiet)
     findings = examine()

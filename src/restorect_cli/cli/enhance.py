@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from restorect_cli.cli.options import (
+from ..errors import InputError, OutputError, RestorectError, UsageError
+from .options import (
     DEPTH_CHOICES,
     DEVICE_CHOICES,
     FORMAT_CHOICES,
@@ -19,12 +20,11 @@ from restorect_cli.cli.options import (
     Quiet,
     choose,
 )
-from restorect_cli.cli.output import Output
-from restorect_cli.errors import InputError, OutputError, RestorectError, UsageError
+from .output import Output
 
 if TYPE_CHECKING:
-    from restorect_cli.jobs import Job
-    from restorect_cli.repair import Chosen, Outcome, Repairer, Settings
+    from ..jobs import Job
+    from ..repair import Chosen, Outcome, Repairer, Settings
 
 
 def enhance(
@@ -101,7 +101,7 @@ def enhance(
     tile: Annotated[
         int | None,
         typer.Option(
-            min=64,
+            min=1,
             metavar="PIXELS",
             help="Side of the tiles a large image is cut into; smaller takes less memory, and the picture "
             "stays the same [default: as large as memory allows].",
@@ -182,14 +182,14 @@ def enhance(
     if not 0.0 <= strength <= 1.0:
         raise UsageError(f"strength {strength} is out of range", "give a number from 0 to 1")  # NaN passes Typer's own
 
-    from restorect_cli.jobs import plan_jobs
-    from restorect_cli.picture import FORMATS, WriteOptions
+    from ..jobs import plan_jobs
+    from ..picture import FORMATS, WriteOptions
 
     jobs = plan_jobs(inputs, output, FORMATS, format=format, overwrite=overwrite)
     streaming = any(job.target is None for job in jobs)
     _check_streams(jobs, as_json)
 
-    from restorect_cli.repair import Settings
+    from ..repair import Settings
 
     settings = Settings(
         task=task,
@@ -215,7 +215,7 @@ def enhance(
 
 def _run_all(jobs: Sequence[Job], settings: Settings, report: Output) -> int:
     """The exit code: 1 if an image failed. A missing model or device fails them all, so that ends the run."""
-    from restorect_cli.repair import Repairer
+    from ..repair import Repairer
 
     code, done = 0, 0
     try:

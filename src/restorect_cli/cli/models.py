@@ -7,20 +7,29 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from restorect_cli.cli.options import Endpoint, Json, Quiet, Repository
-from restorect_cli.cli.output import Output
-from restorect_cli.errors import ModelError
+from ..errors import ModelError
+from .options import Endpoint, Json, Quiet, Repository, help_if_alone
+from .output import Output
 
 if TYPE_CHECKING:
-    from restorect_cli.models.specs import ManifestEntry, StudentSpec
-    from restorect_cli.models.store import Student
+    from ..models.specs import ManifestEntry, StudentSpec
+    from ..models.store import Student
 
-app = typer.Typer(
-    help="Lists, explains, verifies and fetches the students: the trained networks that do the repairs.",
-    short_help="List, explain, verify and fetch the trained networks.",
-    rich_markup_mode=None,
-    no_args_is_help=True,
-)
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.callback(invoke_without_command=True, short_help="List, explain, verify and fetch the trained networks.")
+def models(context: typer.Context) -> None:
+    """Lists, explains, verifies and fetches the students: the trained networks that do the repairs.
+
+    \b
+    Examples:
+      restorect models list                  what there is, and what is installed
+      restorect models info denoise-s        how good it is, and where it comes from
+      restorect models verify                are all files whole?
+      restorect models pull denoise-m        fetch another one
+    """
+    help_if_alone(context)
 
 
 @app.command("list", short_help="What students there are, and which are installed.")
@@ -35,7 +44,7 @@ def list_students(as_json: Json = False) -> None:
       restorect models list
       restorect models list --json
     """
-    from restorect_cli.models import store
+    from ..models import store
 
     here = {student.spec.name: student for student in store.installed()}
     rows = [("NAME", "TASK", "VERSION", "STEPS", "PARAMETERS", "SIZE", "WHERE")]
@@ -53,7 +62,7 @@ def list_students(as_json: Json = False) -> None:
         output.result(_columns(rows), {})
 
 
-@app.command(short_help="Everything known about one student.", no_args_is_help=True)
+@app.command(short_help="Everything known about one student.")
 def info(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="A student, as in `models list`, or a folder holding one.")
@@ -67,7 +76,7 @@ def info(
       restorect models info denoise-s
       restorect models info ./my-students/denoise-s
     """
-    from restorect_cli.models import store
+    from ..models import store
 
     entry: ManifestEntry | StudentSpec
     student: Student | None = None
@@ -95,7 +104,7 @@ def verify(
       restorect models verify
       restorect models verify denoise-s && echo whole
     """
-    from restorect_cli.models import store
+    from ..models import store
 
     output = Output(as_json=as_json, quiet=quiet)
     students = [store.find(None, name, check=False) for name in names] if names else store.installed()
@@ -118,7 +127,7 @@ def verify(
         raise typer.Exit(ModelError.exit_code)
 
 
-@app.command(short_help="Fetch students from a Hugging Face repository.", no_args_is_help=True)
+@app.command(short_help="Fetch students from a Hugging Face repository.")
 def pull(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Students to fetch, such as denoise-m.")],
     repo: Repository = None,
@@ -140,11 +149,12 @@ def pull(
       restorect models pull denoise-s --repo me/my-students --revision v2
       restorect models pull denoise-m --endpoint https://hub.example.org
     """
-    from restorect_cli.models import pull as puller
+    from ..models import pull as puller
 
     output = Output(as_json=as_json, quiet=quiet)
     for name in names:
-        done = puller.pull(name, repo, endpoint=endpoint, revision=revision, force=force)
+        progress = not (quiet or as_json)
+        done = puller.pull(name, repo, endpoint=endpoint, revision=revision, force=force, progress=progress)
         spec, folder = done.student.spec, done.student.folder
         what = f"fetched {done.fetched_bytes / 1e6:.1f} MB" if done.fetched_bytes else "already here"
         record = {
@@ -171,7 +181,7 @@ def path(
       ls "$(restorect models path denoise-s)"
       restorect models path
     """
-    from restorect_cli.models import store
+    from ..models import store
 
     folder = store.weights_dir() if name is None else store.find(None, name, check=False).folder
     Output().result(str(folder), {})
@@ -183,7 +193,7 @@ def _record(entry: ManifestEntry | StudentSpec) -> dict[str, Any]:
 
 def _describe(entry: ManifestEntry | StudentSpec, student: Student | None) -> str:
     """Aligned "fact  value" lines, then files and measured quality."""
-    from restorect_cli.models.specs import ManifestEntry
+    from ..models.specs import ManifestEntry
 
     facts = [
         ("name", f"{entry.name} (version {entry.version})"),

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from restorect_cli.errors import UsageError
-from restorect_cli.models.names import TASKS
+from ..errors import UsageError
+from ..models.names import TASKS
 
 TASK_CHOICES = ("auto", *TASKS)
 DEVICE_CHOICES = ("auto", "cpu", "cuda", "coreml", "directml", "openvino")
@@ -45,3 +45,10 @@ def choose(option: str, value: str, choices: Sequence[str]) -> str:
     if value not in choices:
         raise UsageError(f"unknown {option.lstrip('-')} '{value}'", f"choose {', '.join(choices)}")
     return value
+
+
+def help_if_alone(context: typer.Context) -> None:
+    """Print the help of a group that was called without a command, and exit with 2: nothing was done."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(UsageError.exit_code)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import io
 import logging
 import os
@@ -38,11 +39,11 @@ from huggingface_hub.file_download import get_hf_file_metadata
 from huggingface_hub.utils import WeakFileLock, build_hf_headers  # type: ignore[attr-defined]
 from tqdm import tqdm
 
-from restorect_cli import __version__
-from restorect_cli.errors import ModelError, OutputError, UsageError
-from restorect_cli.models import store
-from restorect_cli.models.names import SIZES, TASKS
-from restorect_cli.models.specs import FileRecord, ManifestEntry, Role, parse_manifest
+from .. import __version__
+from ..errors import ModelError, OutputError, UsageError
+from . import store
+from .names import SIZES, TASKS
+from .specs import FileRecord, ManifestEntry, Role, parse_manifest
 
 _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)})
 _TIMEOUT_SECONDS = 30.0  # without a single byte
@@ -85,12 +86,14 @@ def pull(
     endpoint: str | None = None,
     revision: str = "main",
     force: bool = False,
+    progress: bool = True,
 ) -> PullResult:
     """Fetch the student `name`, check every SHA-256 and put it where `store.find` sees it.
 
     repository: Hugging Face "owner/name"; default RESTORECT_HUB, else the shipped manifest's.
     endpoint: address of the hub; default HF_ENDPOINT, else https://huggingface.co.
     force: fetch again even if the same files are already here and whole.
+    progress: draw a bar on standard error, if that is a terminal.
     Raises UsageError for an unknown name, ModelError when the hub cannot be reached or sends something
     else than it should, OutputError when the cache cannot be written.
     """
@@ -110,7 +113,7 @@ def pull(
             here = None if force else _already_here(entry)
             if here is not None:
                 return PullResult(here, hub.repository, hub.revision, fetched_bytes=0)
-            fetched = _fetch_student(hub, entry)
+            fetched = _fetch_student(hub, entry, progress)
             student = _install(entry)
     except PermissionError as error:
         raise OutputError(
@@ -162,18 +165,18 @@ def _hashes(entry: ManifestEntry) -> dict[Role, str]:
     return {role: record.sha256 for role, record in entry.files.items()}
 
 
-def _fetch_student(hub: _Hub, entry: ManifestEntry) -> int:
+def _fetch_student(hub: _Hub, entry: ManifestEntry, progress: bool) -> int:
     """Fetch what is not yet whole in the staging folder; returns the bytes that came over the network."""
-    return sum(_fetch_file(hub, record) for record in entry.files.values())
+    return sum(_fetch_file(hub, record, progress) for record in entry.files.values())
 
 
-def _fetch_file(hub: _Hub, record: FileRecord) -> int:
+def _fetch_file(hub: _Hub, record: FileRecord, progress: bool) -> int:
     partial = _partial(record)
     partial.parent.mkdir(parents=True, exist_ok=True)
     with partial.open("ab") as file:
         start = file.tell()
         with _hub_problems(hub, record.path):
-            _fetch(hub, record.path, file, record.bytes)
+            _fetch(hub, record.path, file, record.bytes, progress)
     found = store.record_of(partial, partial.parent)
     if (found.sha256, found.bytes) != (record.sha256, record.bytes):
         partial.unlink()  # carrying on from wrong bytes would never end well
@@ -185,7 +188,8 @@ def _fetch_file(hub: _Hub, record: FileRecord) -> int:
 def _install(entry: ManifestEntry) -> store.Student:
     """Move the fetched files into a folder of their own, then name it in the manifest in one step."""
     root = store.pulled_dir()
-    folder = root / entry.name / entry.files["velocity"].sha256[:12]
+    content = "".join(sorted(_hashes(entry).values()))
+    folder = root / entry.name / hashlib.sha256(content.encode()).hexdigest()[:12]  # never one that is in use
     folder.mkdir(parents=True, exist_ok=True)
     for role, record in entry.files.items():
         os.replace(_partial(record), folder / store.FILE_NAMES[role])
@@ -195,7 +199,8 @@ def _install(entry: ManifestEntry) -> store.Student:
     for other in folder.parent.iterdir():
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)  # an older version; Windows may still hold its files
-    shutil.rmtree(_staging(), ignore_errors=True)
+    with contextlib.suppress(OSError):  # another student's partial files stay for their own next run
+        _staging().rmdir()
     return next(student for student in store.installed() if student.spec.name == entry.name)
 
 
@@ -215,11 +220,11 @@ def _headers() -> dict[str, str]:
 def _fetch_text(hub: _Hub, path: str, size: int | None) -> bytes:
     buffer = io.BytesIO()
     with _hub_problems(hub, path):
-        _fetch(hub, path, buffer, min(size or _MANIFEST_BYTES, _MANIFEST_BYTES), progress=False)
+        _fetch(hub, path, buffer, min(size or _MANIFEST_BYTES, _MANIFEST_BYTES), False)
     return buffer.getvalue()
 
 
-def _fetch(hub: _Hub, path: str, file: BinaryIO, size: int, *, progress: bool = True) -> None:
+def _fetch(hub: _Hub, path: str, file: BinaryIO, size: int, progress: bool) -> None:
     """Append to `file` until it has `size` bytes; a broken connection is taken up where it broke.
 
     It goes on for as long as every attempt brings something, and raises whatever the first one that

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from restorect_cli.errors import ModelError
-from restorect_cli.models.names import DEFAULT_REPOSITORY, SIZES, TASKS
+from ..errors import ModelError
+from .names import DEFAULT_REPOSITORY, SIZES, TASKS
 
 __all__ = [
     "METADATA_KEY",

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from restorect_cli.errors import ModelError, UsageError
-from restorect_cli.models.metadata import read_metadata
-from restorect_cli.models.names import SIZES, TASKS
-from restorect_cli.models.specs import (
+from ..errors import ModelError, UsageError
+from .metadata import read_metadata
+from .names import SIZES, TASKS
+from .specs import (
     METADATA_KEY,
     FileRecord,
     Manifest,

@@ -1,0 +1,38 @@
+"""The choice follows the two measured numbers, and its reason names them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from restorect_cli.auto import choose_task, mean_light
+from restorect_cli.prior import prior_inputs
+from restorect_cli.source import ArraySource
+
+
+def picture(level: float, sigma: float) -> np.ndarray:
+    noise = np.random.default_rng(0).standard_normal((160, 200, 3))
+    return (level + sigma * noise).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("level", "sigma_levels", "task", "words"),
+    [
+        (0.06, 1, "low-light", "dark (mean light 0.5 % of white"),
+        (0.10, 20, "low-light", "dark"),
+        (0.50, 25, "denoise", "noisy and not dark (mean light 2"),
+        (0.50, 0, "denoise", "expect little change"),
+        (0.40, 5, "denoise", "noisy"),
+        (1.00, 0, "denoise", "mean light 100.0 % of white, noise 0.0 of 255 levels"),
+    ],
+)
+def test_choice(level, sigma_levels, task, words):
+    choice = choose_task(prior_inputs(ArraySource(picture(level, sigma_levels / 255)), 64))
+    assert choice.task == task
+    assert words in choice.reason
+    assert "\n" not in choice.reason
+
+
+def test_mean_light_is_linear():
+    assert mean_light(np.full((8, 8, 3), 0.5, np.float32)) == pytest.approx(0.2140, abs=1e-4)
+    assert mean_light(np.full((8, 8, 3), 7.0, np.float32)) == pytest.approx(1)

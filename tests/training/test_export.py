@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from restorect_cli.errors import InputError, ModelError
+from restorect_cli.models.store import find
+from restorect_cli.restore import Restorer
+from restorect_cli.training import export as exporting
+from restorect_cli.training.export import describe, export, load_weights
+from restorect_cli.training.loop import Trainer
+from restorect_cli.training.nets.student import SHAPES, Student
+from restorect_cli.training.recipe import Recipe
+
+from .conftest import picture
+
+
+def shaken() -> Student:
+    torch.manual_seed(0)
+    student = Student(SHAPES["tiny"])
+    with torch.no_grad():
+        for p in student.parameters():
+            p.add_(0.03 * torch.randn_like(p))
+    return student.eval()
+
+
+def test_the_exported_student_restores_as_torch_does(recipe: Recipe, tmp_path: Path):
+    student = shaken()
+    spec = describe(student, recipe, licence="CC0-1.0", training_data="waves")
+    export(student, spec, tmp_path / "denoise-s")
+    assert find("denoise", str(tmp_path / "denoise-s")).spec == spec
+    restorer = Restorer("denoise", model=str(tmp_path / "denoise-s"), device="cpu", threads=1)
+    image = picture(3, 48, 72)
+    restored = restorer.restore(image)
+
+    inputs = exporting_inputs(image)
+    with torch.no_grad():
+        expected = image - student(*inputs)[0].permute(1, 2, 0).numpy()
+    np.testing.assert_allclose(restored, expected, atol=5e-5)
+    assert not np.allclose(restored, image, atol=1e-2)
+
+
+def exporting_inputs(image: np.ndarray) -> tuple[torch.Tensor, ...]:
+    from restorect_cli.prior import prior_inputs
+    from restorect_cli.source import ArraySource
+
+    prior = prior_inputs(ArraySource(image), exporting.PRIOR_PX)
+    nchw = [torch.from_numpy(a.transpose(2, 0, 1)[None].copy()) for a in (image, prior.thumb)]
+    return nchw[0], torch.ones(1), nchw[1], torch.from_numpy(prior.statistics[None])
+
+
+def test_a_graph_that_disagrees_is_not_written(recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    student = shaken()
+    spec = describe(student, recipe, licence="CC0-1.0", training_data="waves")
+    monkeypatch.setattr(exporting, "PARITY", -1.0)
+    with pytest.raises(ModelError, match="differs from torch"):
+        export(student, spec, tmp_path / "denoise-s")
+    assert not (tmp_path / "denoise-s").exists()
+
+
+def test_weights_of_a_run_come_with_their_recipe(data: Path, recipe: Recipe, tmp_path: Path):
+    trainer = Trainer(recipe, data, tmp_path / "run", threads=1)
+    trainer.train()
+    student, found = load_weights(tmp_path / "run" / "ema.safetensors")
+    assert found == recipe
+    for name, value in student.state_dict().items():
+        assert torch.equal(value, trainer.ema.weights[name])
+    (tmp_path / "other.safetensors").write_bytes(b"no")
+    with pytest.raises(InputError, match="not a trained student"):
+        load_weights(tmp_path / "other.safetensors")
