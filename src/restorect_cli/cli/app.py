@@ -16,18 +16,11 @@ from typing import Annotated, NoReturn
 
 import typer
 
-<<<<<<< HEAD
-from restorect_cli import __version__
-from restorect_cli.cli import doctor, enhance, models, train
-from restorect_cli.cli.output import Output
-from restorect_cli.errors import RestorectError
-=======
 from .. import __version__
 from ..errors import RestorectError
-from . import doctor, enhance, models
+from . import doctor, enhance, models, train
 from .options import help_if_alone
 from .output import Output
->>>>>>> part-c
 
 app = typer.Typer(
     name="restorect",

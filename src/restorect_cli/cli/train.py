@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from restorect_cli.cli.options import Quiet, choose
-from restorect_cli.cli.output import Output
-from restorect_cli.errors import UsageError
+from .options import Quiet, choose
+from .output import Output
+from ..errors import UsageError
 
 if TYPE_CHECKING:
-    from restorect_cli.training.loop import Progress
+    from ..training.loop import Progress
 
 TRAIN_DEVICES = ("cpu", "cuda")
 
@@ -61,8 +61,8 @@ def train(
     """
     output_device = choose("--device", device, TRAIN_DEVICES)
     _need_torch()
-    from restorect_cli.training.loop import Trainer
-    from restorect_cli.training.recipe import load_recipe
+    from ..training.loop import Trainer
+    from ..training.recipe import load_recipe
 
     out = Output(quiet=quiet)
     trainer = Trainer(load_recipe(recipe), data, output, device=output_device, threads=threads, resume=resume)
@@ -107,8 +107,8 @@ def export(
       restorect enhance photo.jpg --task denoise --model my-students/denoise-s
     """
     _need_torch()
-    from restorect_cli.training.export import describe, load_weights
-    from restorect_cli.training.export import export as write
+    from ..training.export import describe, load_weights
+    from ..training.export import export as write
 
     weights = run / "ema.safetensors" if run.is_dir() else run
     student, recipe = load_weights(weights)
