@@ -21,10 +21,9 @@ from .models import store
 from .models.names import SIZES
 from .picture import Picture, WriteOptions
 from .prior import prior_inputs
-from .restore import Restorer
+from .restore import AUTO_PRIOR_PX, Restorer
 
 AUTO = "auto"
-_AUTO_PRIOR_PX = 256  # longest side of the thumbnail that the choice of a task looks at
 
 Progress = Callable[[int, int], None]  # rows just finished, rows in all
 
@@ -90,7 +89,7 @@ class Repairer:
         """The task for this image: the one named, else by what is measured, else the nearest one installed."""
         if self._fixed is not None:
             return self._fixed
-        choice = choose_task(prior_inputs(view, _AUTO_PRIOR_PX))
+        choice = choose_task(prior_inputs(view, AUTO_PRIOR_PX))
         installed = {student.spec.name for student in store.installed()}
         wanted = f"{choice.task}-{self.settings.model}"
         if wanted in installed:

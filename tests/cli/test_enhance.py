@@ -64,6 +64,13 @@ def test_model_by_name_and_folder_decides_the_task(run: Run, photo: Path, tmp_pa
     assert "low-light-s" in run("enhance", "photo.png", "--model", "low-light-s", "--overwrite").out
 
 
+def test_what_the_network_does_reaches_the_file(run: Run, photo: Path, tmp_path: Path) -> None:
+    folder = write_student(tmp_path / "own", "low-light-s", kind="brighten")
+    for strength, expected in [("1", np.minimum(pixels(photo) + pixels(photo).mean(), 255)), ("0", pixels(photo))]:
+        assert run("enhance", "photo.png", "-m", str(folder), "--strength", strength, "-o", f"{strength}.png").code == 0
+        assert np.abs(pixels(Path(f"{strength}.png")) - expected).max() <= 1
+
+
 def test_json(run: Run, photo: Path) -> None:
     dark("dark.png")
     result = run("enhance", "photo.png", "absent.png", "dark.png", "-o", "out/", "--json")

@@ -13,7 +13,7 @@ from restorect_cli.models.metadata import read_metadata
 def test_reads_what_onnx_reads(tmp_path: Path) -> None:
     path = write_student(tmp_path) / "velocity.onnx"
     assert read_metadata(path) == {prop.key: prop.value for prop in onnx.load(path).metadata_props}
-    assert set(read_metadata(path)) == {"restorect", "exporter"}
+    assert set(read_metadata(path)) == {"restorect"}
 
 
 @pytest.mark.parametrize("keep", [1, 0.3, 0.5, 0.9, 0.99])

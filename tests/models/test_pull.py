@@ -141,9 +141,8 @@ def test_shipped_hashes_bind_the_default_repository(hub: HubServer, weights: Pat
     (weights / "derain-s").rename(weights / "elsewhere")  # listed, to be fetched
     document = json.loads((weights / "manifest.json").read_text()) | {"repository": hub.repository}
     (weights / "manifest.json").write_text(json.dumps(document))
-    path = hub.root / VELOCITY
-    path.write_bytes(path.read_bytes()[:-1] + b"\0")
-    store.register(path.parent)
+    (hub.root / "derain-s" / "card.md").write_text("# derain-s\n\nSteals its input.\n")  # of the same length
+    store.register(hub.root / "derain-s")
     with pytest.raises(ModelError, match="SHA-256 differs"):
         pull_from(hub)
 
