@@ -352,6 +352,13 @@ def test_xmp_that_cannot_be_freed_of_its_position_goes_whole(xmp: bytes) -> None
     assert containers.xmp_without_gps(xmp) is None
 
 
+def test_exif_text_that_is_no_utf8_survives() -> None:
+    block = exif_block().replace(b"An artist", b"An \xe4rtist")
+    source = read(save(RGB, "jpeg", exif=b"Exif\0\0" + block))
+    for target in ("jpeg", "png", "tiff", "webp", "avif"):
+        assert b"\xe4rtist" in (read(encode(source, WriteOptions(format=target))).meta.exif or b"")
+
+
 def test_exif_editing_survives_any_bytes() -> None:
     block = exif_block(6)
     rng = np.random.default_rng(0)
@@ -492,6 +499,13 @@ def test_a_limit_of_pixels_is_exact() -> None:
 
 def test_names_with_brackets_and_wrong_extensions_are_just_names(image_file: MakeFile) -> None:
     same_pixels(read(image_file(FILES["png"], "a[1].jpg")), read(FILES["png"]))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not allow such names")
+def test_names_in_no_encoding(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.png")
+    write(picture(noise(5, 6)), path)
+    assert read(path).meta.width == 6
 
 
 def test_a_pipe_is_read(tmp_path: Path) -> None:
@@ -664,6 +678,7 @@ def test_a_link_is_followed_when_overwriting(tmp_path: Path) -> None:
 def test_the_codecs_print_nothing(tmp_path: Path) -> None:
     """libvips warns about damaged metadata, and its libraries about damaged pixels, on standard error."""
     odd = [save(RGB, "jpeg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff", icc_profile=b"junk" * 50)]
+    odd += [containers.PNG_SIGNATURE + FILES["png"][8:33] + b"\0\0\0\4\xdf\x80\xe3\x81" + FILES["png"][33:]]
     odd += [data for data, _ in BAD.values()]
     for number, data in enumerate(odd):
         (tmp_path / f"{number}.bin").write_bytes(data)

@@ -136,10 +136,15 @@ def png_dpi(head: bytes) -> tuple[float, float] | None:
     return None
 
 
-def with_png_metadata(file: bytes, exif: bytes | None, xmp: bytes | None, dpi: tuple[float, float] | None) -> bytes:
-    """The PNG file with eXIf, XMP and pHYs set; a pHYs that the encoder made up is taken out where `dpi` is None."""
+def with_png_metadata(
+    file: bytes, icc: bytes | None, exif: bytes | None, xmp: bytes | None, dpi: tuple[float, float] | None
+) -> bytes:
+    """The PNG file with iCCP, pHYs, eXIf and XMP set; a pHYs that the encoder made up is taken out.
+
+    The profile goes in here because libpng refuses to write ones with slips that every other program overlooks.
+    """
     end = 8 + 12 + 13  # signature and IHDR
-    extra = b""
+    extra = _png_chunk(b"iCCP", b"icc\0\0" + zlib.compress(icc)) if icc else b""
     if dpi:
         extra += _png_chunk(b"pHYs", struct.pack(">IIB", *(max(round(d / 0.0254), 1) for d in dpi), 1))
     if exif:

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyvips
 
 from . import containers, exif
 from .errors import OutputError
-from .icc import to_vips
 from .picture import DEPTHS, Meta, Picture, Pixels, WriteOptions, output_bits, output_format, to_depth
+from .vips import pyvips, to_vips
 
 # Without a source quality to keep. 92 is where the loss of a JPEG drowns in what a restoration is good for; AVIF and
 # WebP count differently, these give about the same PSNR. A source of lower quality than the floor is not followed
@@ -251,7 +250,8 @@ def _save_jpeg(image: Any, meta: Meta, options: WriteOptions, carried: _Carried)
 
 
 def _save_png(image: Any, meta: Meta, options: WriteOptions, carried: _Carried) -> bytes:
-    return containers.with_png_metadata(image.pngsave_buffer(keep="icc"), carried.exif, carried.xmp, carried.dpi)
+    file = image.pngsave_buffer(keep="none")
+    return containers.with_png_metadata(file, carried.icc, carried.exif, carried.xmp, carried.dpi)
 
 
 def _save_tiff(image: Any, meta: Meta, options: WriteOptions, carried: _Carried) -> bytes:
@@ -301,16 +301,16 @@ def _without_grey_profile(image: Any) -> Any:
 
 
 def _with_exif_fields(image: Any, block: bytes) -> Any:
-    """The image with an EXIF block as libvips wants it: it writes only fields that one of its loaders has parsed."""
-    carrier = to_vips(np.zeros((1, 1, 3), np.uint8)).jpegsave_buffer(keep="none")
+    """The image with an EXIF block as libvips wants it: it writes only fields that one of its loaders has parsed.
+
+    So a tiny JPEG with that block is loaded, and the image laid over it; the result has the fields of both.
+    """
     if containers.fits_jpeg(block, None, None):
         return image
-    parsed = pyvips.Image.jpegload_buffer(containers.with_jpeg_metadata(carrier, block, None, None, None))
-    image = image.copy()
-    for name in parsed.get_fields():
-        if name.startswith("exif-"):
-            image.set_type(parsed.get_typeof(name), name, parsed.get(name))
-    return image
+    file = to_vips(np.zeros((1, 1, 1), np.uint8)).jpegsave_buffer(keep="none")
+    carrier = pyvips.Image.jpegload_buffer(containers.with_jpeg_metadata(file, block, None, None, None))
+    laid = carrier.insert(image, 0, 0, expand=True)
+    return laid.copy(interpretation=image.interpretation, xres=image.xres, yres=image.yres)
 
 
 _SAVERS = {"jpeg": _save_jpeg, "png": _save_png, "tiff": _save_tiff, "webp": _save_webp, "avif": _save_avif}

@@ -94,19 +94,21 @@ def prepare(exif: bytes, turned: bool) -> bytes | None:
 
 
 def resolution(exif: bytes) -> tuple[float, float] | None:
-    """Pixels per inch, horizontal and vertical, as the block says; None where it does not."""
+    """Pixels per inch, horizontal and vertical, as the block says; None where it does not, or not sensibly."""
     order = byte_order(exif)
     found = {e.tag: e for e in entries(exif, first_offset(exif))}
-    pair = [found[tag] for tag in (0x011A, 0x011B) if tag in found and found[tag].type == 5 and found[tag].count == 1]
-    if len(pair) != 2:
+    sides = []
+    for tag in (0x011A, 0x011B):
+        if tag not in found or found[tag].type != 5 or found[tag].count != 1:
+            return None
+        top, bottom = struct.unpack_from(order + "II", exif, found[tag].value)
+        sides.append(top / bottom if bottom else 0.0)
+    unit = found.get(0x0128)
+    try:
+        scale = {2: 1.0, 3: 2.54}.get(2 if unit is None else _number(exif, unit))
+    except ValueError:
         return None
-    x, y = (
-        top / bottom if bottom else 0.0
-        for top, bottom in (struct.unpack_from(order + "II", exif, e.value) for e in pair)
-    )
-    unit = _number(exif, found[0x0128]) if 0x0128 in found else 2
-    scale = {2: 1.0, 3: 2.54}.get(unit)
-    return (x * scale, y * scale) if scale and x > 0 and y > 0 else None
+    return (sides[0] * scale, sides[1] * scale) if scale and min(sides) > 0 else None
 
 
 def with_resolution(exif: bytes | None, dpi: tuple[float, float]) -> bytes:

@@ -9,35 +9,19 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pyvips
 from numpy.typing import NDArray
 
 from .errors import OutputError
 from .picture import Pixels, to_depth
+from .vips import from_vips, pyvips, to_vips
 
 # Farther than this from sRGB, anywhere on the test colours, and a profile is converted; nearer, the conversion could
 # only add rounding. The sRGB profiles of HP, Adobe, Google and libvips all lie within 1/255 of one another.
 SRGB_TOLERANCE = 2 / 255
-BAND_FORMATS = {"uint8": "uchar", "uint16": "ushort", "float32": "float"}
-GREY_OR_RGB = {(1, 8): "b-w", (1, 16): "grey16", (1, 32): "b-w", (3, 8): "srgb", (3, 16): "rgb16", (3, 32): "scrgb"}
 
 
 class BadProfileError(ValueError):
     """The profile is damaged or is for another kind of pixels."""
-
-
-def to_vips(samples: Pixels, interpretation: str | None = None) -> Any:
-    """A libvips image that looks at the C-contiguous array H×W×C without copying it."""
-    height, width, bands = samples.shape
-    image = pyvips.Image.new_from_memory(samples, width, height, bands, BAND_FORMATS[samples.dtype.name])
-    colours = 1 if bands < 3 else 3
-    return image.copy(interpretation=interpretation or GREY_OR_RGB[colours, samples.dtype.itemsize * 8])
-
-
-def from_vips(image: Any) -> Pixels:
-    """The pixels of a libvips image, H×W×C, read-only."""
-    dtype = {vips: numpy for numpy, vips in BAND_FORMATS.items()}[image.format]
-    return np.frombuffer(image.write_to_memory(), dtype).reshape(image.height, image.width, image.bands)
 
 
 class Profile:

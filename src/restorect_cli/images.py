@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyvips
 
 from . import containers, exif
 from .bitmaps import decode_bitmap
 from .encoding import encode, write, write_notes
 from .errors import InputError
-from .icc import from_vips, usable_profile
+from .icc import usable_profile
 from .picture import (
     FORMATS,
     READABLE,
@@ -35,6 +34,7 @@ from .picture import (
     default_extension,
     output_format,
 )
+from .vips import from_vips, pyvips
 
 __all__ = [
     "FORMATS",
@@ -75,7 +75,7 @@ class _Source:
         if self.path is None:
             return getattr(pyvips.Image, loader + "_buffer")(bytes(self.data), **options)
         # revalidate: a file that was replaced under the same name must not come from libvips' cache
-        return getattr(pyvips.Image, loader)(os.fspath(self.path), revalidate=True, **options)
+        return getattr(pyvips.Image, loader)(os.fsencode(self.path), revalidate=True, **options)
 
 
 def read(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS, name: str | None = None) -> Picture:

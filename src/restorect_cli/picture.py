@@ -77,7 +77,7 @@ class Meta:
 class Picture:
     """Upright pixels in the file's own colour space and depth."""
 
-    pixels: Pixels  # H×W×C, C = 1 (grey) or 3; uint8, uint16 or float32
+    pixels: Pixels  # H×W×C, C = 1 (grey) or 3; uint8, uint16 or float32; may be read-only
     alpha: Pixels | None  # H×W, same dtype; None where the file has none
     meta: Meta
 
