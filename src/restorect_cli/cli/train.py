@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import UsageError
 from .options import Quiet, choose
 from .output import Output
-from ..errors import UsageError
 
 if TYPE_CHECKING:
     from ..training.loop import Progress
