@@ -56,7 +56,7 @@ _COPY_PIXELS = 1_000_000  # rows at a time where there is nothing to do
 
 
 class Restorer:
-    """One student, loaded and ready. Not to be shared between threads: it holds one session per graph.
+    """One student, loaded and ready.
 
     task: "low-light", "derain", "denoise" or "raindrop".
     model: a size ("s", "m"), a student's name, or a folder that holds prior.onnx and velocity.onnx.
@@ -100,9 +100,9 @@ class Restorer:
         if threads is not None and threads < 1:
             raise UsageError(f"{threads} threads cannot run anything", "give at least 1")
 
-        velocity = student.velocity if precision == "fp32" else student.velocity_int8
         if precision not in ("fp32", "int8"):
             raise UsageError(f"unknown precision {precision!r}", "choose fp32 or int8")
+        velocity = student.velocity if precision == "fp32" else student.velocity_int8
         if velocity is None:
             raise ModelError(f"{self.spec.name} has no int8 graph", "use precision fp32")
         proved: Device = resolve_device(device)
