@@ -151,14 +151,16 @@ def _session(data: bytes, device: Device, threads: int | None) -> ort.InferenceS
     options.log_severity_level = _FATAL_ONLY
     options.intra_op_num_threads = default_threads() if threads is None else threads
     options.inter_op_num_threads = 1
-    # Measured on the plain U-Net of width 32, 1024×1024 px, onnxruntime 1.31, one thread, best of 12, s/MP and peak:
-    #   arena, no memory pattern   0.336   183 MB     ← the pattern allocates for the whole graph at once, which
-    #   arena, memory pattern      0.340   299 MB        gains no time and costs half as much memory again
-    #   no arena                   0.73    290 MB     ← every tensor's pages are faulted in anew
-    #   basic+extended, no layout  0.469   180 MB     ← without the NCHWc layout of the highest level
-    #   threads that do not spin   0.385   183 MB
+    # Measured on the plain U-Net of width 32, onnxruntime 1.31, best of 12, s/MP and what the process grew by.
+    #   1024² px, 1 thread:   arena, no memory pattern     0.336   183 MB
+    #                         arena, memory pattern        0.340   299 MB   allocates for the whole graph at once
+    #                         no arena                     0.731   287 MB   every tensor's pages are faulted in anew
+    #                         level EXTENDED, not ALL      0.469   180 MB   lacks the blocked NCHWc layout
+    #   1280² px, 2 threads,  no spinning                  0.665            (busy machine: other work on both cores)
+    #                         spinning                     0.929            waits by taking the other's core
     options.enable_cpu_mem_arena = True
     options.enable_mem_pattern = False
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     chosen = [_PROVIDER_OPTIONS.get(device.name, {}), {}][: len(device.providers)]
     return ort.InferenceSession(data, options, providers=device.providers, provider_options=chosen)

@@ -215,6 +215,9 @@ class _Pulled:
             self._first_row = y0
         while self._rows and self._first_row + len(self._rows[0]) <= y0:
             self._first_row += len(self._rows.pop(0))
+        if self._rows and self._first_row < y0:  # a copy: a view would keep the rows above alive
+            self._rows[0] = self._rows[0][y0 - self._first_row :].copy()
+            self._first_row = y0
         while self._first_row + sum(map(len, self._rows)) < y1:
             self._rows.append(next(self._bands)[1])
         parts, top = [], self._first_row
