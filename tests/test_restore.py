@@ -11,10 +11,9 @@ from restorect_cli.errors import (
     DeviceError,
     InputError,
     ModelError,
-    OutputError,
     UsageError,
 )
-from restorect_cli.restore import Restorer, restore_file
+from restorect_cli.restore import Restorer
 from restorect_cli.runtime import Graph
 
 SIZES = [(1, 1), (7, 5), (1, 4000), (333, 101), (128, 128)]
@@ -222,44 +221,3 @@ def test_a_source_is_read_in_windows_and_emitted_in_order(student):
     restorer(student("halve"), tile=256).restore_source(source, emit)
     assert next_row == source.height
     assert source.largest < source.height * source.width / 2
-
-
-@pytest.mark.parametrize("strength", [0.0, 1.0])
-def test_files(student, tmp_path, strength):
-    from restorect_cli.images import read
-
-    source, target = tmp_path / "in.png", tmp_path / "out.png"
-    _write_png(source, np.arange(20 * 30 * 3, dtype=np.uint8).reshape(20, 30, 3) % 200)
-    settings = dict(task="denoise", model=student(), device="cpu", threads=1, strength=strength)
-    result = restore_file(source, str(target), **settings)
-    np.testing.assert_array_equal(read(target).pixels, read(source).pixels)
-    assert (result.output, result.task, result.model, result.width, result.height) == (
-        target,
-        "denoise",
-        "denoise-s",
-        30,
-        20,
-    )
-    assert result.seconds > 0
-    with pytest.raises(OutputError, match="exists"):
-        restore_file(source, target, **settings)
-    restore_file(source, target, overwrite=True, **settings)
-
-
-def test_auto_says_why(student, tmp_path):
-    source = tmp_path / "bright.png"
-    _write_png(source, np.full((20, 30, 3), 180, np.uint8))
-    result = restore_file(source, tmp_path / "out.png", model=student(), device="cpu", threads=1)
-    assert result.task == "denoise" and "mean light" in result.notes[-1]
-
-
-def test_a_missing_file_is_an_input_error(student, tmp_path):
-    with pytest.raises(InputError, match="absent"):
-        restore_file(tmp_path / "absent.png", tmp_path / "out.png", task="denoise", model=student())
-    assert not (tmp_path / "out.png").exists()
-
-
-def _write_png(path, pixels):
-    from PIL import Image
-
-    Image.fromarray(pixels).save(path)

@@ -1,3 +1,48 @@
-"""restorect repairs photographs: low light, noise, rain, raindrops on the lens."""
+"""restorect repairs photographs: low light, noise, rain, raindrops on the lens.
+
+    from restorect_cli import Restorer, restore_file
+
+    Restorer("denoise", steps=1, device="cpu", threads=2, precision="fp32").restore(image)   # H×W×3 float32 RGB
+    restore_file("night.jpg", "day.png", task="low-light")
+
+The names in `__all__` are the public API. They are loaded on first use, so that importing the package
+costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import DeviceError, InputError, ModelError, OutputError, RestorectError, UsageError
+    from .repair import Outcome, restore_file
+    from .restore import Restorer
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "DeviceError",
+    "InputError",
+    "ModelError",
+    "Outcome",
+    "OutputError",
+    "RestorectError",
+    "Restorer",
+    "UsageError",
+    "__version__",
+    "restore_file",
+]
+
+_HOMES = {"Restorer": "restore", "restore_file": "repair", "Outcome": "repair"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_HOMES.get(name, 'errors')}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

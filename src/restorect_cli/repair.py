@@ -1,4 +1,7 @@
-"""Repairs one image after another: read, choose the task, restore, write.
+"""Repairs image files: read, choose the task, restore, write.
+
+    restore_file("in.jpg", "out.png")                    one file
+    Repairer(Settings(task="denoise")).run(job)          one after another
 
 A `Repairer` keeps the networks it has loaded, so a hundred photographs load them once. With the task
 "auto" each image is measured and gets the student that suits it.
@@ -10,7 +13,8 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from . import images
 from .auto import choose_task
@@ -21,9 +25,11 @@ from .models import store
 from .models.names import SIZES
 from .picture import Picture, WriteOptions
 from .prior import prior_inputs
-from .restore import AUTO_PRIOR_PX, Restorer
+from .restore import Precision, Restorer
 
 AUTO = "auto"
+AUTO_PRIOR_PX = 256
+"""Thumbnail that the choice of a task looks at; the student's own prior may want another size."""
 
 Progress = Callable[[int, int], None]  # rows just finished, rows in all
 
@@ -39,6 +45,7 @@ class Settings:
     device: str = "auto"
     threads: int | None = None
     tile: int | None = None
+    precision: Precision = "fp32"
     write: WriteOptions = WriteOptions()
 
 
@@ -112,6 +119,7 @@ class Repairer:
                 device=wanted.device,
                 threads=wanted.threads,
                 tile=wanted.tile,
+                precision=wanted.precision,
             )
         return self._restorers[task]
 
@@ -169,6 +177,37 @@ class Repairer:
             return None
         student = store.find(None, self.settings.model)
         return Chosen(student.spec.task, f"the task of model {student.spec.name}")
+
+
+def restore_file(
+    src: Path | str,
+    dst: Path | str,
+    *,
+    # the restoration, as in Restorer
+    task: str = AUTO,
+    model: str = "s",
+    steps: int | None = None,
+    strength: float = 1.0,
+    device: str = "auto",
+    threads: int | None = None,
+    tile: int | None = None,
+    precision: Precision = "fp32",
+    # the file
+    format: str | None = None,
+    quality: int | None = None,
+    depth: Literal[8, 16] | None = None,
+    strip: Literal["none", "gps", "all"] = "none",
+    overwrite: bool = False,
+) -> Outcome:
+    """Restore the picture in `src` into `dst`; task "auto" measures whether it is dark or noisy.
+
+    The rest of the file (profile, metadata, depth, alpha) is kept. Raises InputError, OutputError (an
+    existing `dst` is only replaced with `overwrite`), UsageError, ModelError or DeviceError; no
+    half-written file is left.
+    """
+    write = WriteOptions(format=format, quality=quality, depth=depth, strip=strip, overwrite=overwrite)
+    settings = Settings(task, model, steps, strength, device, threads, tile, precision, write)
+    return Repairer(settings).run(Job(Path(src), Path(dst)))
 
 
 def check_target(job: Job, *, overwrite: bool) -> None:

@@ -3,24 +3,20 @@
     from restorect_cli import Restorer
     Restorer("denoise").restore(image)                            # one step, the best device
     Restorer("low-light", steps=3, strength=0.7).restore(image)   # three steps, stopped part-way
-    restore_file("in.jpg", "out.png", task="denoise")
 
 The same input on the same device and threads gives the same output, to the bit.
 """
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .auto import choose_task
-from .errors import DeviceError, InputError, ModelError, OutputError, UsageError
+from .errors import DeviceError, InputError, ModelError, UsageError
 from .flow import GridKind, Solver, check_grid, check_target, evaluations_per_step, step, stop_at_strength, time_grid
 from .models.specs import StudentSpec
 from .models.store import find
@@ -28,9 +24,6 @@ from .prior import PriorInputs, prior_inputs
 from .runtime import Device, Graph, resolve_device
 from .source import ArraySource, Image, ImageSource
 from .tiling import Emit, run_tiles, smallest_tile_px, tile_px_for_budget
-
-if TYPE_CHECKING:
-    from .picture import WriteOptions
 
 Precision = Literal["fp32", "int8"]
 
@@ -48,9 +41,6 @@ CPU seconds per megapixel, halos included, and what the process grew by.
     s/MP   0.75    0.58    0.57    0.46    0.44
     MB       87     177     217     326     521
 """
-
-AUTO_PRIOR_PX = 256
-"""Thumbnail that the choice of a task looks at; the student's own prior may want another size."""
 
 _COPY_PIXELS = 1_000_000  # rows at a time where there is nothing to do
 
@@ -175,89 +165,6 @@ class Restorer:
             return tile
         budget_bytes = DEFAULT_BUDGET_BYTES if budget_bytes is None else budget_bytes
         return max(smallest, tile_px_for_budget(budget_bytes, BYTES_PER_PIXEL, multiple=multiple))
-
-
-@dataclass(frozen=True)
-class FileResult:
-    """What `restore_file` did."""
-
-    input: Path
-    output: Path
-    task: str
-    model: str  # the student's name
-    width: int  # pixels, upright
-    height: int
-    seconds: float  # from reading to the finished file
-    notes: tuple[str, ...]  # what the user should know: why this task, what the format could not hold
-
-
-def restore_file(
-    src: Path | str,
-    dst: Path | str,
-    *,
-    task: str = "auto",
-    # the restoration, as in Restorer
-    model: str = "s",
-    steps: int | None = None,
-    strength: float = 1.0,
-    solver: Solver = "euler",
-    grid: GridKind | None = None,
-    device: str = "auto",
-    threads: int | None = None,
-    tile: int | None = None,
-    precision: Precision = "fp32",
-    memory_budget_bytes: int | None = None,
-    # the file
-    overwrite: bool = False,
-    strip: Literal["none", "gps", "all"] = "none",
-    format: str | None = None,
-    quality: int | None = None,
-    depth: Literal[8, 16] | None = None,
-) -> FileResult:
-    """Restore the picture in `src` into `dst`; task "auto" measures whether it is dark or noisy.
-
-    The rest of the file (profile, metadata, depth, alpha) is kept. Raises InputError, OutputError (an existing `dst`
-    is only replaced with `overwrite`), UsageError, ModelError or DeviceError; no half-written file is left.
-    """
-    from .color import WorkingView
-    from .images import read, write
-    from .picture import WriteOptions
-
-    began = time.perf_counter()
-    src, dst = Path(src), Path(dst)
-    options: WriteOptions = WriteOptions(format=format, quality=quality, depth=depth, strip=strip, overwrite=overwrite)
-    if dst.exists() and not overwrite:  # writing checks again; this saves the work
-        raise OutputError(f"{dst} exists already", "choose another name, or allow it to be overwritten")
-    view = WorkingView(picture := read(src))
-    notes = picture.meta.notes
-    if task == "auto":
-        choice = choose_task(prior_inputs(view, AUTO_PRIOR_PX))
-        task, notes = choice.task, (*notes, choice.reason)
-    restorer = Restorer(
-        task,
-        model=model,
-        steps=steps,
-        strength=strength,
-        solver=solver,
-        grid=grid,
-        device=device,
-        threads=threads,
-        tile=tile,
-        precision=precision,
-        memory_budget_bytes=memory_budget_bytes,
-    )
-    restorer.restore_source(view, view.apply)
-    write(view.result(depth), dst, options)
-    return FileResult(
-        input=src,
-        output=dst,
-        task=task,
-        model=restorer.spec.name,
-        width=view.width,
-        height=view.height,
-        seconds=time.perf_counter() - began,
-        notes=notes,
-    )
 
 
 class _Predictor:
