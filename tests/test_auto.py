@@ -1,11 +1,11 @@
-"""The choice follows the two measured numbers, and its reason names them."""
+"""The choice follows the measured numbers, and its reason names them."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from restorect_cli.auto import choose_task, mean_light
+from restorect_cli.auto import choose_task, linear_light
 from restorect_cli.prior import prior_inputs
 from restorect_cli.source import ArraySource
 
@@ -33,6 +33,15 @@ def test_choice(level, sigma_levels, task, words):
     assert "\n" not in choice.reason
 
 
-def test_mean_light_is_linear():
-    assert mean_light(np.full((8, 8, 3), 0.5, np.float32)) == pytest.approx(0.2140, abs=1e-4)
-    assert mean_light(np.full((8, 8, 3), 7.0, np.float32)) == pytest.approx(1)
+@pytest.mark.parametrize(("sigma_levels", "task"), [(0.5, "low-light"), (12, "denoise")])
+def test_a_bright_sky_does_not_hide_a_dark_street(sigma_levels, task):
+    street = picture(0.05, sigma_levels / 255)
+    street[:60] += 0.7
+    choice = choose_task(prior_inputs(ArraySource(street), 64))
+    assert choice.task == task
+    assert ("half of the picture is darker than" in choice.reason) == (task == "low-light")
+
+
+def test_light_is_linear():
+    assert linear_light(np.full((8, 8, 3), 0.5, np.float32)) == pytest.approx(0.2140, abs=1e-4)
+    assert linear_light(np.full((8, 8, 3), 7.0, np.float32)) == pytest.approx(1)

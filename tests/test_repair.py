@@ -54,7 +54,7 @@ def test_auto_says_why(tmp_path, monkeypatch):
 def test_a_student_of_ones_own_knows_its_task(student, tmp_path):
     _write_png(tmp_path / "in.png", np.full((20, 30, 3), 180, np.uint8))
     result = restore_file(tmp_path / "in.png", tmp_path / "out.png", model=student(), device="cpu", threads=1)
-    assert result.task == "denoise" and result.reason == "the task of model denoise-s"
+    assert result.task == "denoise" and result.reason == "that is what model denoise-s is for"
 
 
 def test_a_missing_file_is_an_input_error(student, tmp_path):

@@ -176,7 +176,7 @@ class Repairer:
         if self.settings.model in SIZES:
             return None
         student = store.find(None, self.settings.model)
-        return Chosen(student.spec.task, f"the task of model {student.spec.name}")
+        return Chosen(student.spec.task, f"that is what model {student.spec.name} is for")
 
 
 def restore_file(

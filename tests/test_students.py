@@ -1,0 +1,79 @@
+"""The students that are shipped: whole, small, and good on one photograph each.
+
+Compared by PSNR with a margin, never by hash: another CPU rounds differently.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from restorect_cli import Restorer
+from restorect_cli.metrics import psnr
+from restorect_cli.models import store
+from restorect_cli.models.specs import METADATA_KEY, parse_spec
+from restorect_cli.runtime import Graph
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+STUDENTS = [student.spec.name for student in store.installed() if student.origin == "shipped"]
+
+# RGB PSNR of examples/TASK.jpg against examples/clean/TASK.jpg, a little below what the shipped student reaches
+GOLDEN = {"denoise-s": 29.0, "low-light-s": 18.0}
+
+
+def read(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("RGB"), np.float32) / 255
+
+
+def test_the_students_of_this_version_are_here():
+    assert set(GOLDEN) == set(STUDENTS)
+
+
+@pytest.mark.parametrize("name", STUDENTS)
+def test_files_and_descriptions_agree(name: str):
+    student = store.find(None, name)  # hashes every file
+    assert student.entry is not None and student.entry.quality
+    assert student.spec.parameters <= 800_000
+    for path in (student.prior, student.velocity):
+        assert parse_spec(Graph(path, "cpu", 1).metadata, str(path)) == student.spec
+        assert METADATA_KEY in Graph(path, "cpu", 1).metadata
+    assert student.card is not None
+    card = student.card.read_text(encoding="utf-8")
+    for row in student.entry.quality:
+        assert f"{row.value:.2f}" in card  # the card and the manifest tell the same numbers
+
+
+@pytest.mark.parametrize("name", STUDENTS)
+def test_golden_picture(name: str):
+    task = name.rpartition("-")[0]
+    degraded, clean = read(EXAMPLES / f"{task}.jpg"), read(EXAMPLES / "clean" / f"{task}.jpg")
+    restored = Restorer(task, model=name, device="cpu", threads=1).restore(degraded)
+    assert psnr(restored, clean) > GOLDEN[name] > psnr(degraded, clean) + 3
+
+
+@pytest.mark.parametrize("name", STUDENTS)
+def test_tiled_equals_whole(name: str):
+    degraded = read(EXAMPLES / f"{name.rpartition('-')[0]}.jpg")
+    whole = Restorer(name.rpartition("-")[0], model=name, device="cpu", threads=1).restore(degraded)
+    tiled = Restorer(name.rpartition("-")[0], model=name, device="cpu", threads=1, tile=208).restore(degraded)
+    assert np.abs(tiled - whole).max() <= 1 / 255
+
+
+@pytest.mark.parametrize("name", STUDENTS)
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (1, 4000)])
+def test_any_size(name: str, size: tuple[int, int]):
+    image = np.random.default_rng(0).random((*size, 3), np.float32)
+    restored = Restorer(name.rpartition("-")[0], model=name, device="cpu", threads=1).restore(image)
+    assert restored.shape == image.shape and np.isfinite(restored).all()
+
+
+@pytest.mark.parametrize("name", STUDENTS)
+def test_more_steps_stay_close(name: str):
+    """Every step count ends at a clean picture; none runs away."""
+    task = name.rpartition("-")[0]
+    degraded, clean = read(EXAMPLES / f"{task}.jpg"), read(EXAMPLES / "clean" / f"{task}.jpg")
+    scores = [psnr(Restorer(task, model=name, steps=k, device="cpu").restore(degraded), clean) for k in (1, 2, 4)]
+    assert min(scores) > max(scores) - 2
