@@ -59,7 +59,7 @@ def choose_task(inputs: PriorInputs) -> Choice:
 
 
 def linear_light(thumb: Image) -> NDArray[np.float64]:
-    """Luminance (Rec. 709) in linear light, (h, w) in 0 to 1, of an sRGB-encoded image; values are clipped to [0, 1]."""
+    """Luminance (Rec. 709) in linear light, (h, w) in 0 to 1, of an sRGB-encoded image clipped to [0, 1]."""
     encoded = np.clip(thumb, 0.0, 1.0)
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
     light: NDArray[np.float64] = linear @ np.array([0.2126, 0.7152, 0.0722])
