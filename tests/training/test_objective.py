@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from restorect_cli.training.objective import draw_times, flow_loss, flow_target, path_point
+from restorect_cli.training.objective import detail_loss, draw_times, flow_loss, flow_target, path_point
 
 
 def images() -> tuple[torch.Tensor, torch.Tensor]:
@@ -40,3 +40,11 @@ def test_losses_by_hand():
     prediction[0] = 0.2
     assert abs(float(flow_loss(prediction, wanted, "l1")) - 0.1) < 1e-6
     assert abs(float(flow_loss(prediction, wanted, "l2")) - 0.1) < 1e-3
+
+
+def test_detail_loss_sees_a_grid_and_not_an_exposure():
+    y, x = images()
+    assert float(detail_loss(x + 0.3, x)) < 1e-6
+    grid = torch.zeros_like(x)
+    grid[..., ::2] = 0.1
+    assert abs(float(detail_loss(x + grid, x)) - 0.1) < 1e-6

@@ -63,3 +63,10 @@ def test_red_stays_red():
     restored = x - student(x, t, thumb, statistics)
     torch.testing.assert_close(restored[:, 0], x[:, 0] * torch.e)
     torch.testing.assert_close(restored[:, 1:], x[:, 1:])
+
+
+def test_enlarging_starts_without_a_grid():
+    """The four neighbours a pixel-shuffle makes of one cell start equal."""
+    layer = Student(SHAPES["tiny"]).velocity.up1
+    enlarged = torch.nn.functional.pixel_shuffle(layer(torch.rand(1, layer.in_channels, 3, 3)), 2)
+    torch.testing.assert_close(enlarged[..., ::2, ::2], enlarged[..., 1::2, 1::2])

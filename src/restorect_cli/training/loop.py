@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from ..errors import InputError, OutputError, RestorectError, UsageError
 from .data import Batch, PairStream
 from .nets.student import SHAPES, Student
-from .objective import draw_times, flow_loss, flow_target, path_point
+from .objective import detail_loss, draw_times, flow_loss, flow_target, path_point
 from .recipe import Recipe
 
 CHECKPOINT_SECONDS = 240
@@ -146,7 +146,10 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16):
             prediction = self.model(path_point(y, x, t), t, thumb, statistics)
         late = self.iteration >= recipe.iterations * (1 - recipe.final_l2)
-        loss = flow_loss(prediction, flow_target(y, x, t, recipe.target), "l2" if late else recipe.loss)
+        wanted = flow_target(y, x, t, recipe.target)
+        loss = flow_loss(prediction, wanted, "l2" if late else recipe.loss)
+        if recipe.detail_weight:
+            loss = loss + recipe.detail_weight * detail_loss(prediction, wanted)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise RestorectError(

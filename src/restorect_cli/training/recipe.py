@@ -65,6 +65,7 @@ class Recipe(BaseModel):
     warmup: int = Field(300, ge=0)
     loss: Literal["l1", "l2"] = "l1"
     final_l2: float = Field(0.0, ge=0, le=1)  # share of the run, at its end, trained with l2: PSNR measures squares
+    detail_weight: float = Field(0.0, ge=0)  # of the error of neighbours' differences, for low light
     start_share: float = Field(0.5, ge=0, le=1)  # share of samples at t = 1, where one-step inference stands
     ema: float = Field(0.999, ge=0, lt=1)
     gradient_clip: float = Field(1.0, gt=0)
