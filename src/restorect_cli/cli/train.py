@@ -92,7 +92,7 @@ def _train(trainer: Trainer, time_limit: float | None, out: Output) -> None:
         limit = None if time_limit is None else 60 * time_limit
         done = trainer.train(time_limit=limit, report=report)
     where = f"at iteration {trainer.iteration} of {trainer.recipe.iterations}"
-    if trainer.interrupted and not done:
+    if trainer.interrupted and not done and trainer.ranks.leads:  # one process speaks for all
         raise StoppedError(f"interrupted {where}, all saved in {trainer.run}", "go on with --resume")
     state = "done" if done else f"stopped {where}; go on with --resume"
     out.result(f"{trainer.run}: {state}", {"run": str(trainer.run), "iteration": trainer.iteration, "done": done})

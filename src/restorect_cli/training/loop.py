@@ -121,7 +121,7 @@ class Trainer:
         self.stream = PairStream(recipe, data)
         self.objective: nn.Module = Objective(self.model, recipe)
         if self.ranks.count > 1:
-            self.objective = DistributedDataParallel(self.objective, broadcast_buffers=False)
+            self.objective = DistributedDataParallel(self.objective)
         if self.ranks.leads:
             self._prepare_folder()
 
@@ -134,8 +134,9 @@ class Trainer:
         try:
             with _interruption() as asked:
                 self._train(time_limit, asked, report or (lambda progress: None))
-            self.save()
-            self._plot()
+                self.save()
+                self._plot()
+                self._agreed(False, False)  # none leaves, and has torchrun end the others, before all is saved
         except RestorectError:
             with contextlib.suppress(OutputError):  # the first error is the one to tell
                 self._plot()
@@ -248,9 +249,10 @@ class Trainer:
             about = {"recipe": self.recipe.model_dump_json(), "iteration": str(self.iteration)}
             _replace(self.run / "ema.safetensors", lambda path: save_file(weights, path, metadata=about))
         except (OSError, RuntimeError, SafetensorError) as error:  # torch reports a full disk as RuntimeError
+            reason = str(error).split("\n", 1)[0]
             raise OutputError(
                 f"cannot write a checkpoint to {self.run}, an earlier one is untouched",
-                f"free some space, then --resume ({error})",
+                f"free some space, then --resume ({reason})",
             ) from error
 
     def _load(self) -> None:
@@ -263,9 +265,9 @@ class Trainer:
         except Exception as error:
             raise InputError(f"cannot read checkpoint {path}", f"start anew in another folder ({error})") from error
         if recipe != self.recipe:
-            keys = [key for key, value in recipe if value != getattr(self.recipe, key)]
+            keys = ", ".join(key for key, value in recipe if value != getattr(self.recipe, key))
             raise UsageError(
-                f"{self.run} was trained with another recipe ({', '.join(keys)} differ)",
+                f"{self.run} was trained with another recipe, with another {keys}",
                 "resume with the same one or name another folder",
             )
         try:
