@@ -33,7 +33,7 @@ def oracle(y: Tensor, x: Tensor, target: Target) -> Callable[[Tensor, Tensor], T
 def test_an_exact_net_rolls_out_to_the_clean_picture(form: Form, target: Target):
     y, x = images()
     for grid in GRIDS:
-        for stop in range(1, len(grid) - 1):
+        for stop in {1, len(grid) - 2}:
             end = restored(oracle(y, x, target), y, grid, target, form, stop)
             torch.testing.assert_close(end, x, atol=1e-7, rtol=0)  # times reach the net as float32
 

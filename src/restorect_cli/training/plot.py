@@ -38,7 +38,7 @@ def plot(log: Path, target: Path) -> None:
     half = SIZE[1] // 2
     _panel(image, (0, 0, SIZE[0], half), "training loss", loss, logarithmic=True)
     _panel(image, (0, half, SIZE[0], SIZE[1]), "validation, RGB PSNR in dB (one step, EMA weights)", psnr)
-    image.save(target, "PNG", optimize=True)
+    image.save(target, "PNG")
 
 
 def read_log(log: Path) -> tuple[Curves, Curves]:
