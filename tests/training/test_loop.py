@@ -85,3 +85,15 @@ def test_a_full_disk_keeps_the_checkpoint(data: Path, recipe: Recipe, tmp_path: 
         trainer.save()
     assert (run / "checkpoint.pt").read_bytes() == kept
     assert not list(run.glob("*.part"))
+
+
+def test_a_run_can_start_from_the_weights_of_another(data: Path, recipe: Recipe, tmp_path: Path):
+    first = Trainer(recipe, data, tmp_path / "first", threads=1)
+    first.train()
+    second = Trainer(recipe, data, tmp_path / "second", threads=1, init=tmp_path / "first" / "ema.safetensors")
+    assert second.iteration == 0
+    assert all(torch.equal(value, first.ema.weights[name]) for name, value in second.model.state_dict().items())
+    other = recipe.model_copy(update={"net": "s"})
+    for bad in (tmp_path / "none", tmp_path / "first" / "log.jsonl", tmp_path / "first" / "ema.safetensors"):
+        with pytest.raises(InputError, match="cannot start from"):
+            Trainer(other, data, tmp_path / "third", threads=1, init=bad)

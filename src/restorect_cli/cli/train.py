@@ -38,6 +38,12 @@ def train(
         ),
     ],
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in RUN stopped.")] = False,
+    init: Annotated[
+        Path | None,
+        typer.Option(
+            "--init", metavar="WEIGHTS", help="Start from another run's ema.safetensors, same net.", show_default=False
+        ),
+    ] = None,
     time_limit: Annotated[
         float | None,
         typer.Option(
@@ -75,7 +81,7 @@ def train(
     from ..training.recipe import load_recipe
 
     with join(output_device) as ranks:
-        trainer = Trainer(load_recipe(recipe), data, output, ranks=ranks, threads=threads, resume=resume)
+        trainer = Trainer(load_recipe(recipe), data, output, ranks=ranks, threads=threads, resume=resume, init=init)
         _train(trainer, time_limit, Output(quiet=quiet or not ranks.leads))
 
 

@@ -27,7 +27,8 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -96,7 +97,9 @@ class Trainer:
         ranks: Ranks | None = None,
         threads: int | None = None,
         resume: bool = False,
+        init: Path | None = None,
     ) -> None:
+        """`init`: weights of another run of the same net (its ema.safetensors) to start from instead of random ones."""
         if threads is not None:
             torch.set_num_threads(threads)
         self.ranks = ranks or Ranks()
@@ -111,6 +114,8 @@ class Trainer:
         self.optimiser = torch.optim.AdamW(
             self.model.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.0
         )
+        if init is not None and not resume:
+            self._start_from(init)
         self.ema = Ema(self.model, recipe.ema)
         self.iteration = 0
         self.interrupted = False  # whether the last `train` was stopped by a signal
@@ -254,6 +259,13 @@ class Trainer:
                 f"cannot write a checkpoint to {self.run}, an earlier one is untouched",
                 f"free some space, then --resume ({reason})",
             ) from error
+
+    def _start_from(self, path: Path) -> None:
+        try:
+            self.model.load_state_dict(load_file(path, device=str(self.device)))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            fix = f"name the ema.safetensors of a run with net {self.recipe.net!r}"
+            raise InputError(f"cannot start from {path}", f"{fix} ({str(error).splitlines()[0]})") from error
 
     def _load(self) -> None:
         path = self.run / "checkpoint.pt"

@@ -35,7 +35,7 @@ Degradation = Callable[[Scene, np.random.Generator], tuple[FloatImage, FloatImag
 
 
 def _gaussian(scene: Scene, rng: np.random.Generator) -> tuple[FloatImage, FloatImage]:
-    sigma = rng.uniform(0, MAX_SIGMA)
+    sigma = MAX_SIGMA * rng.random() ** 0.8  # a little more of the strong noise, which takes longest to learn
     return noise.gaussian(scene.crop, sigma, rng), noise.gaussian(scene.thumb, sigma / scene.averaged, rng)
 
 
