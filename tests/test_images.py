@@ -191,8 +191,13 @@ def test_of_an_animation_the_first_frame_is_read(format: str) -> None:
     assert source.pixels.shape == (23, 17, 3)
     if format == "webp":
         np.testing.assert_array_equal(source.pixels, np.asarray(RGB))
-    if format != "png":  # an APNG is a PNG to whoever does not know better
-        assert source.meta.frames == 2 and "2 images" in source.meta.notes[0]
+    assert source.meta.frames == 2 and "2 images" in source.meta.notes[0]
+
+
+def test_the_still_image_of_an_apng_counts_where_it_is_no_frame() -> None:
+    others = [RGB.rotate(90), RGB.rotate(180)]
+    data = save(RGB, "png", save_all=True, append_images=others, default_image=True)
+    assert read(data).meta.frames == 3 and read(FILES["png"]).meta.frames == 1
 
 
 @pytest.mark.parametrize("quality", [10, 50, 75, 85, 92, 95, 100])

@@ -166,7 +166,8 @@ def _decode(source: _Source, max_pixels: int) -> Picture:
     image = source.open()
     _check_size(source.name, image.width, image.height, max_pixels)
     notes: list[str] = []
-    frames = _field(image, "n-pages", 1)
+    is_png = source.format == "png"  # libvips shows the still image of an APNG, and does not count the others
+    frames = containers.png_frames(bytes(source.data[:HEAD_BYTES])) if is_png else _field(image, "n-pages", 1)
     if frames > 1:
         notes.append(f"the file holds {frames} images; only the first is restored")
     is_upright = _field(image, "orientation", 1) in (0, 1)

@@ -90,7 +90,13 @@ class Repairer:
         source = data if job.source is None else job.source
         if source is None:
             raise ValueError("a job on standard input needs its data")
-        return images.read(source)
+        picture = images.read(source)
+        if picture.meta.frames > 1 and _replaces_its_source(job):
+            raise OutputError(
+                f"{job.output_name} holds {picture.meta.frames} images and would be replaced by the first alone",
+                "choose another name with -o",
+            )
+        return picture
 
     def choose(self, view: WorkingView) -> Chosen:
         """The task for this image: the one named, else by what is measured, else the nearest one installed."""
@@ -208,6 +214,12 @@ def restore_file(
     write = WriteOptions(format=format, quality=quality, depth=depth, strip=strip, overwrite=overwrite)
     settings = Settings(task, model, steps, strength, device, threads, tile, precision, write)
     return Repairer(settings).run(Job(Path(src), Path(dst)))
+
+
+def _replaces_its_source(job: Job) -> bool:
+    if job.source is None or job.target is None or not os.path.exists(job.target):
+        return False
+    return os.path.samefile(job.source, job.target)
 
 
 def check_target(job: Job, *, overwrite: bool) -> None:

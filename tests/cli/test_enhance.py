@@ -132,6 +132,18 @@ def test_overwrite(run: Run, photo: Path) -> None:
     assert photo.stat().st_ino != before and files() == ["photo.png"]  # by rename, and nothing left over
 
 
+@pytest.mark.parametrize("name", ["pages.tif", "moving.png", "moving.webp"])
+def test_other_images_of_the_file_are_not_lost(run: Run, weights: Path, name: str) -> None:
+    first, second = (Image.new("RGB", (40, 30), colour) for colour in ("teal", "olive"))
+    first.save(name, save_all=True, append_images=[second])
+    before = Path(name).read_bytes()
+    result = run("enhance", name, "-o", name, "--overwrite", "--task", "denoise")
+    assert result.code == 1 and f"{name} holds 2 images" in result.err and len(result.err.splitlines()) == 1
+    assert Path(name).read_bytes() == before and files() == [name]
+    result = run("enhance", name, "-o", "first.png", "--task", "denoise")
+    assert result.code == 0 and "only the first is restored" in result.err
+
+
 def test_name_with_a_dash(run: Run, photo: Path) -> None:
     photo.rename("-odd.png")
     assert run("enhance", "--", "-odd.png").code == 0 and Path("-odd.restored.png").is_file()
