@@ -403,13 +403,19 @@ def test_depth_8_16_8_is_the_same_again() -> None:
     np.testing.assert_array_equal(to_depth(deep, 8), np.rint(deep / 257))
 
 
-def test_too_large_for_the_format() -> None:
-    with pytest.raises(OutputError, match="at most 16383"):
-        encode(picture(np.zeros((1, 16384, 3), np.uint8)), WriteOptions(format="webp"))
+@pytest.mark.parametrize("format", encoding.MAX_SIDE_PX)
+def test_the_largest_side_of_a_format(format: str) -> None:
+    limit = encoding.MAX_SIDE_PX[format]
+    encode(picture(np.zeros((1, limit, 1), np.uint8)), WriteOptions(format=format))
+    with pytest.raises(OutputError, match=f"{format.upper()} holds at most {limit}"):
+        encode(picture(np.zeros((limit + 1, 1, 1), np.uint8)), WriteOptions(format=format))
+
+
+DEEP_JPEG = {"format": "jpeg", "depth": 16}
 
 
 @pytest.mark.parametrize(
-    "options", [{"format": "gif"}, {"quality": 0}, {"quality": 101}, {"depth": 12}, {"strip": "x"}]
+    "options", [{"format": "gif"}, {"quality": 0}, {"quality": 101}, {"depth": 12}, {"strip": "x"}, DEEP_JPEG]
 )
 def test_options_out_of_range(options: dict[str, object]) -> None:
     with pytest.raises(UsageError):
@@ -537,7 +543,7 @@ def test_write_and_read_again(tmp_path: Path) -> None:
 def test_an_existing_file_is_replaced_only_if_allowed(tmp_path: Path) -> None:
     target = tmp_path / "a.png"
     target.write_bytes(b"mine")
-    with pytest.raises(OutputError, match="already there"):
+    with pytest.raises(OutputError, match="exists already"):
         write(picture(noise(5, 6)), target)
     assert target.read_bytes() == b"mine"
     target.chmod(0o640)
@@ -578,7 +584,7 @@ def test_a_file_that_appears_at_the_last_moment_is_kept(
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    with pytest.raises(OutputError, match="already there"):
+    with pytest.raises(OutputError, match="exists already"):
         write(picture(noise(5, 6)), target)
     assert target.read_bytes() == b"theirs"
     assert os.listdir(tmp_path) == ["a.png"]
@@ -654,20 +660,38 @@ def test_a_real_limit_on_file_size_leaves_nothing_behind(tmp_path: Path) -> None
     assert os.listdir(tmp_path) == []
 
 
-def test_targets_that_cannot_be_written(tmp_path: Path) -> None:
+def test_targets_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, file = picture(noise(5, 6)), tmp_path / "file"
     file.write_bytes(b"")
+    (tmp_path / "to-nowhere.png").symlink_to("no/real.png")
+    (tmp_path / "round.png").symlink_to("round.png")
+    (tmp_path / "locked").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: path.name != "locked")  # a superuser may write anywhere
+    monkeypatch.setattr(encoding, "encode", lambda *_: pytest.fail("the work was begun"))
     for target, says in (
         (tmp_path, "is a folder"),
         (tmp_path / "no" / "a.png", "is not there"),
         (file / "a.png", "Not a directory"),
         (tmp_path / ("x" * 300 + ".png"), "too long"),
         (Path("/dev/null"), "not a regular file"),
+        (tmp_path / "to-nowhere.png", "the folder .*no is not there"),
+        (tmp_path / "round.png", "symbolic links"),
+        (tmp_path / "locked" / "a.png", "no permission to write into the folder"),
     ):
         with pytest.raises(OutputError, match=says) as caught:
             write(source, target, WriteOptions(overwrite=True))
         assert "\n" not in str(caught.value)
-    assert os.listdir(tmp_path) == ["file"]
+    with pytest.raises(OutputError, match="not a regular file"):
+        write(source, "/dev/null")
+    with pytest.raises(OutputError, match="exists already"):
+        write(source, tmp_path / "to-nowhere.png")
+    assert sorted(os.listdir(tmp_path)) == ["file", "locked", "round.png", "to-nowhere.png"]
+
+
+def test_a_link_to_nothing_yet_gets_its_file(tmp_path: Path) -> None:
+    (tmp_path / "link.png").symlink_to("real.png")
+    write(picture(noise(5, 6)), tmp_path / "link.png", WriteOptions(overwrite=True))
+    assert (tmp_path / "link.png").is_symlink() and read(tmp_path / "real.png").meta.width == 6
 
 
 def test_a_link_is_followed_when_overwriting(tmp_path: Path) -> None:

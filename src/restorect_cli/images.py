@@ -20,7 +20,7 @@ import numpy as np
 
 from . import containers, exif
 from .bitmaps import decode_bitmap
-from .encoding import encode, write, write_notes
+from .encoding import check_fits, check_target, encode, write, write_notes
 from .errors import InputError
 from .icc import usable_profile
 from .picture import (
@@ -43,6 +43,8 @@ __all__ = [
     "Meta",
     "Picture",
     "WriteOptions",
+    "check_fits",
+    "check_target",
     "default_extension",
     "encode",
     "output_format",

@@ -99,6 +99,10 @@ class WriteOptions:
             raise UsageError(f"quality {self.quality} is out of range", "give a number from 1 to 100")
         if self.depth not in (None, 8, 16):
             raise UsageError(f"depth {self.depth} is not possible", "use 8 or 16")
+        if self.format is not None and self.depth is not None and self.depth not in DEPTHS[self.format]:
+            raise UsageError(
+                f"{self.format.upper()} cannot hold {self.depth} bits per channel", "use png, tiff or avif, or depth 8"
+            )
         if self.strip not in ("none", "gps", "all"):
             raise UsageError(f"cannot strip {self.strip!r}", "use gps or all")
 
@@ -126,13 +130,8 @@ def default_extension(source_format: str) -> str:
 
 
 def output_bits(bits: int, depth: int | None, format: str) -> int:
-    """Bits per sample that `format` will hold for a picture of `bits`, with `depth` asked for.
-
-    Raises UsageError where 16 bits are asked for by name and the format holds only 8.
-    """
+    """Bits per sample that `format` will hold for a picture of `bits`, with `depth` asked for (one that it holds)."""
     if depth is not None:
-        if depth not in DEPTHS[format]:
-            raise UsageError(f"{format} cannot hold {depth} bits per channel", "use png, tiff or avif, or depth 8")
         return depth
     return max(b for b in DEPTHS[format] if b <= bits)
 

@@ -151,6 +151,7 @@ class Repairer:
         """Read, restore and write one image. `to_stream` takes the bytes of a job without a target file."""
         began = time.perf_counter()
         picture = self.read(job, data)
+        images.check_fits(picture.meta, self.settings.write, job.target)
         notes = (*picture.meta.notes, *images.write_notes(picture.meta, self.settings.write, job.target))
         view = WorkingView(picture, depth=self.settings.write.depth)
         chosen = self.choose(view)
@@ -223,23 +224,12 @@ def _replaces_its_source(job: Job) -> bool:
 
 
 def check_target(job: Job, *, overwrite: bool) -> None:
-    """Find out before the work, not after it, that the result has no place to go; makes an asked-for folder.
-
-    Writing checks again and cannot be raced.
-    """
-    target = job.target
-    if target is None:
+    """Make the folder that was asked for, and find out that the result has a place to go. Raises OutputError."""
+    if job.target is None:
         return
     if job.folder_to_make is not None:
         try:
             job.folder_to_make.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot make folder {job.folder_to_make} ({error.strerror})") from error
-    if os.path.isdir(target):  # os.path, unlike Path, takes a name that is too long as one that is not there
-        raise OutputError(f"output {target} is a folder", "end it in a slash to write into it")
-    if not os.path.isdir(target.parent):
-        raise OutputError(f"folder {target.parent} is not there", "make it, or check the name")
-    if not os.access(target.parent, os.W_OK):
-        raise OutputError(f"folder {target.parent} cannot be written to", "choose another one with -o")
-    if os.path.exists(target) and not overwrite:
-        raise OutputError(f"{target} exists already", "choose another name with -o, or add --overwrite")
+    images.check_target(job.target, overwrite)
