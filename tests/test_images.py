@@ -468,6 +468,8 @@ BAD: dict[str, tuple[bytes, str]] = {
     "bmp bomb": (FILES["bmp"][:18] + struct.pack("<ii", 30000, 30000) + FILES["bmp"][26:], "900000000 pixels"),
     "nan": (float_tiff(float("nan")), "not numbers"),
     "infinity": (float_tiff(float("-inf")), "not numbers"),
+    "far too bright": (float_tiff(3e38), "beyond ±1000"),
+    "far too dark": (float_tiff(-1001), "beyond ±1000"),
     "32-bit integers": (save(Image.fromarray(np.zeros((4, 4), np.int32)), "tiff"), "of type int"),
 }
 
@@ -528,6 +530,33 @@ def test_a_pipe_is_read(tmp_path: Path) -> None:
         stdin.write(FILES["png"])
     same_pixels(read(pipe), read(FILES["png"]))
     assert writer.wait() == 0
+
+
+class Endless(io.RawIOBase):
+    """These bytes, and then zeros for ever."""
+
+    def __init__(self, head: bytes) -> None:
+        self._head, self.taken = io.BytesIO(head), 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        assert size > 0, "the whole of it was asked for"
+        given = self._head.read(size) or bytes(size)
+        self.taken += len(given)
+        return given
+
+
+def test_what_never_ends_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "STREAM_BYTES", 1 << 20)
+    for head, says, limit in ((b"", "not an image", 32), (FILES["jpeg"], "goes on after", (1 << 20) + 32)):
+        stream = Endless(head)
+        with pytest.raises(InputError, match=says):
+            read(stream)
+        assert stream.taken <= limit
+    with pytest.raises(InputError, match="/dev/zero, it is not an image"):
+        read("/dev/zero")
 
 
 # --- writing -------------------------------------------------------------------------------------------------------

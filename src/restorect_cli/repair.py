@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from . import images
 from .auto import choose_task
@@ -84,12 +84,12 @@ class Repairer:
         if self._fixed is not None:
             self.restorer(self._fixed.task)
 
-    def read(self, job: Job, data: bytes | None = None) -> Picture:
-        """The job's image; `data` is what standard input held. Raises InputError, or OutputError for the target."""
+    def read(self, job: Job, stream: BinaryIO | None = None) -> Picture:
+        """The job's image, from `stream` where it names no file. Raises InputError, or OutputError for the target."""
         check_target(job, overwrite=self.settings.write.overwrite)
-        source = data if job.source is None else job.source
+        source = stream if job.source is None else job.source
         if source is None:
-            raise ValueError("a job on standard input needs its data")
+            raise ValueError("a job without a source file needs a stream")
         picture = images.read(source)
         if picture.meta.frames > 1 and _replaces_its_source(job):
             raise OutputError(
@@ -143,14 +143,14 @@ class Repairer:
         self,
         job: Job,
         *,
-        data: bytes | None = None,
+        stream: BinaryIO | None = None,
         on_choice: Callable[[Chosen], None] = lambda chosen: None,
         progress: Progress = lambda rows, total: None,
         to_stream: Callable[[bytes], None] | None = None,
     ) -> Outcome:
-        """Read, restore and write one image. `to_stream` takes the bytes of a job without a target file."""
+        """Read, restore and write one image. `stream` and `to_stream` serve a job without source or target file."""
         began = time.perf_counter()
-        picture = self.read(job, data)
+        picture = self.read(job, stream)
         images.check_fits(picture.meta, self.settings.write, job.target)
         notes = (*picture.meta.notes, *images.write_notes(picture.meta, self.settings.write, job.target))
         view = WorkingView(picture, depth=self.settings.write.depth)

@@ -252,7 +252,7 @@ def _run_one(job: Job, repairer: Repairer, report: Output) -> Outcome:
         restorer = repairer.restorer(chosen.task)
         report.detail(f"{name}: student {restorer.spec.name} on {restorer.device}, {_steps(restorer.steps)}")
 
-    data = sys.stdin.buffer.read() if job.source is None else None
+    stream = sys.stdin.buffer if job.source is None else None
     with report.progress(name, 1000) as advance:
         done = 0
 
@@ -261,7 +261,7 @@ def _run_one(job: Job, repairer: Repairer, report: Output) -> Outcome:
             done += rows
             advance(rows * 1000 // height)
 
-        return repairer.run(job, data=data, on_choice=tell, progress=progress, to_stream=_to_stdout)
+        return repairer.run(job, stream=stream, on_choice=tell, progress=progress, to_stream=_to_stdout)
 
 
 def _check_streams(jobs: Sequence[Job], as_json: bool) -> None:
