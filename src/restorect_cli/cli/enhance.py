@@ -20,7 +20,7 @@ from .options import (
     Quiet,
     choose,
 )
-from .output import Output
+from .output import Output, stdout_error
 
 if TYPE_CHECKING:
     from ..jobs import Job
@@ -266,10 +266,15 @@ def _run_one(job: Job, repairer: Repairer, report: Output) -> Outcome:
 
 def _check_streams(jobs: Sequence[Job], as_json: bool) -> None:
     """Image bytes need a pipe or a file at each end, and standard output to themselves."""
-    if any(job.source is None for job in jobs) and sys.stdin.isatty():
+    reads, writes = any(job.source is None for job in jobs), any(job.target is None for job in jobs)
+    if reads and sys.stdin is None:
+        raise InputError("cannot read standard input, it is closed", "pipe an image in, or name a file")
+    if reads and sys.stdin.isatty():
         raise UsageError("standard input is a terminal, not an image", "pipe one in: restorect enhance - < photo.jpg")
-    if all(job.target is not None for job in jobs):
+    if not writes:
         return
+    if sys.stdout is None:
+        raise OutputError("cannot write to standard output, it is closed", "give -o a file name")
     if as_json:
         raise UsageError("--json and the image both want standard output", "give -o a file name")
     if sys.stdout.isatty():
@@ -283,7 +288,7 @@ def _to_stdout(data: bytes) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise OutputError(f"cannot write to standard output ({error.strerror})") from error
+        raise stdout_error(error) from None
 
 
 def _record(outcome: Outcome) -> dict[str, object]:
