@@ -143,6 +143,12 @@ def png_dpi(head: bytes) -> tuple[float, float] | None:
     return None
 
 
+def png_has_text(file: bytes | mmap.mmap) -> bool:
+    """Whether there are text chunks other than XMP."""
+    texts = ((kind, at) for kind, at, _ in png_chunks(file) if kind in (b"tEXt", b"zTXt", b"iTXt"))
+    return any(file[at : at + len(PNG_XMP)] != PNG_XMP for _, at in texts)
+
+
 def png_frames(head: bytes) -> int:
     """Images in the file: 1, or for an APNG those that its acTL chunk counts and a still one that is not among them."""
     count, is_frame = 0, False

@@ -93,6 +93,8 @@ def write_notes(meta: Meta, options: WriteOptions, path: Path | None = None) -> 
             notes.append(f"the {name} block is too large for a JPEG and was left out")
     if carried.iptc and format not in ("jpeg", "tiff"):
         notes.append(f"{format.upper()} has no place for IPTC captions: they were left out")
+    if meta.has_text and options.strip != "all":
+        notes.append("the text chunks of the PNG (comments, settings of a program) were left out")
     if options.strip == "gps" and meta.xmp and carried.xmp is None:
         notes.append("the XMP block could not be freed of its position and was left out")
     return tuple(notes)

@@ -31,7 +31,6 @@ from .picture import (
     Picture,
     Pixels,
     WriteOptions,
-    default_extension,
     output_format,
 )
 from .vips import from_vips, pyvips
@@ -45,7 +44,6 @@ __all__ = [
     "WriteOptions",
     "check_fits",
     "check_target",
-    "default_extension",
     "encode",
     "output_format",
     "read",
@@ -193,7 +191,7 @@ def _check_size(name: str, width: int, height: int, max_pixels: int) -> None:
 
 
 def _decode(source: _Source, max_pixels: int) -> Picture:
-    image = source.open()
+    image = _opened(source)
     _check_size(source.name, image.width, image.height, max_pixels)
     notes: list[str] = []
     is_png = source.format == "png"  # libvips shows the still image of an APNG, and does not count the others
@@ -205,8 +203,7 @@ def _decode(source: _Source, max_pixels: int) -> Picture:
     facts = _facts(source, image, turned, notes)
     icc = _field(image, "icc-profile-data", None)
 
-    was_cmyk = image.interpretation == "cmyk"
-    if was_cmyk or image.interpretation in ("lab", "labs", "labq", "xyz"):
+    if image.interpretation in ("cmyk", "lab", "labs", "labq", "xyz"):
         notes.append(f"converted from {image.interpretation.upper()} to sRGB")
         image, icc = _to_srgb(image), None
     samples = _samples(source, image)
@@ -228,12 +225,22 @@ def _decode(source: _Source, max_pixels: int) -> Picture:
         bits=pixels.dtype.itemsize * 8,
         is_grey=pixels.shape[2] == 1,
         has_alpha=has_alpha,
-        was_cmyk=was_cmyk,
         icc=icc,
         frames=frames,
         notes=tuple(notes),
     )
     return Picture(pixels, alpha, meta)
+
+
+def _opened(source: _Source) -> Any:
+    """The image, header read. Raises InputError for a TIFF of Lab colours that libvips does not know, pyvips.Error."""
+    try:
+        return source.open()
+    except pyvips.Error:
+        if source.format == "tiff" and exif.photometric(source.data) in exif.LAB_KINDS:
+            problem = f"cannot read {source.name}, this kind of Lab TIFF is not supported"
+            raise InputError(problem, "save it as RGB") from None
+        raise
 
 
 def _facts(source: _Source, image: Any, turned: bool, notes: list[str]) -> Meta:
@@ -255,12 +262,12 @@ def _facts(source: _Source, image: Any, turned: bool, notes: list[str]) -> Meta:
         width=0,
         height=0,
         bits=0,
-        was_palette=bool(_field(image, "palette", 0)) or (source.format == "tiff" and exif.is_palette(source.data)),
         sample_bits=_field(image, "bits-per-sample", 8),
         exif=block,
         xmp=containers.upright_xmp(xmp) if xmp else None,
         iptc=iptc,
         dpi=(dpi[1], dpi[0]) if dpi and turned else dpi,
+        has_text=source.format == "png" and containers.png_has_text(source.data),
         jpeg_quality=containers.jpeg_quality(head) if is_jpeg else None,
         jpeg_subsampled=(subsample != "4:4:4") if subsample else None,
         is_lossless={"jpeg": False, "avif": False, "webp": containers.webp_is_lossless(head)}.get(source.format, True),

@@ -50,11 +50,9 @@ class Meta:
     height: int
     bits: int  # 8, 16 or 32 (float) per sample of `Picture.pixels`
 
-    # what the pixels are, and what they were in the file
+    # what the pixels are
     is_grey: bool = False
     has_alpha: bool = False
-    was_palette: bool = False
-    was_cmyk: bool = False  # converted to sRGB on reading, and written as RGB
     sample_bits: int = 8  # as stored: 1 for a bilevel file, 10 or 12 for a deep AVIF
 
     # carried into the result
@@ -65,6 +63,7 @@ class Meta:
     dpi: tuple[float, float] | None = None  # horizontal, vertical; None where the file says nothing
 
     # how the source was packed
+    has_text: bool = False  # a PNG's text chunks, which are not carried into the result
     jpeg_quality: int | None = None  # 1..100, estimated from the quantisation table
     jpeg_subsampled: bool | None = None  # True 4:2:0, False 4:4:4
     is_lossless: bool = True  # False for JPEG, AVIF and lossy WebP
@@ -87,7 +86,7 @@ class WriteOptions:
     """How to write. The neutral defaults keep what the source had."""
 
     format: str | None = None  # one of WRITABLE; None: by the target's extension, else the source's
-    quality: int | None = None  # 1..100; None: the source's own where known; 100 is lossless for WebP and AVIF
+    quality: int | None = None  # 1..100, 100 is lossless for WebP and AVIF; None: as the source, see encoding
     depth: Literal[8, 16] | None = None  # None: the source's, as far as the format holds it
     strip: Literal["none", "gps", "all"] = "none"  # "all" keeps only the colour profile
     overwrite: bool = False
@@ -122,11 +121,6 @@ def output_format(options: WriteOptions, path: Path | None, source_format: str) 
             )
         return FORMATS[path.suffix.lower()]
     return source_format if source_format in WRITABLE else "png"
-
-
-def default_extension(source_format: str) -> str:
-    """Extension (with its dot) for a result in the source's format, `.png` where we cannot write that one."""
-    return next((extension for extension, name in FORMATS.items() if name == source_format), ".png")
 
 
 def output_bits(bits: int, depth: int | None, format: str) -> int:
