@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from PIL import ImageCms
 
 from restorect_cli import color, icc
 from restorect_cli.color import WorkingView
+from restorect_cli.errors import OutputError
 from restorect_cli.picture import Picture
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -192,3 +195,27 @@ def test_rows_larger_than_one_step(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_meta_is_kept() -> None:
     source = picture(gradient(3, 3), xmp=b"x", dpi=(300.0, 300.0))
     assert through_identity(source).meta == dataclasses.replace(source.meta, bits=8)
+
+
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_profile_that_cannot_be_written_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException
+) -> None:
+    class Full:
+        def __init__(self, descriptor: int, mode: str) -> None:
+            pass
+
+        def __enter__(self) -> Full:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def write(self, data: bytes) -> None:
+            raise failure
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(icc, "open", Full, raising=False)
+    with pytest.raises(OutputError if isinstance(failure, OSError) else KeyboardInterrupt):
+        icc.Profile(DISPLAY_P3_LIKE, 3)
+    assert not list(tmp_path.iterdir())

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from conftest import ADOBE_LIKE, DISPLAY_P3_LIKE, GREY_GAMMA_18, XMP, exif_block, gradient, noise, picture, pillow, save
 from PIL import Image, ImageCms, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 from restorect_cli import containers, encoding, exif, images
 from restorect_cli.color import WorkingView
@@ -166,9 +167,6 @@ def test_deep_avif_stays_deep() -> None:
 
 
 def test_facts_of_the_file() -> None:
-    assert read(FILES["png palette"]).meta.was_palette
-    assert read(FILES["tiff palette"]).meta.was_palette
-    assert not read(FILES["png"]).meta.was_palette
     assert read(FILES["png 1 bit"]).meta.sample_bits == 1
     assert read(FILES["png grey alpha"]).meta.is_grey
     assert read(FILES["webp lossless"]).meta.is_lossless and not read(FILES["webp"]).meta.is_lossless
@@ -176,7 +174,7 @@ def test_facts_of_the_file() -> None:
 
 def test_cmyk_becomes_rgb_and_says_so() -> None:
     source = read(save(Image.new("CMYK", (4, 4), (0, 255, 255, 0)), "jpeg"))
-    assert source.meta.was_cmyk and "CMYK" in source.meta.notes[0]
+    assert "CMYK" in source.meta.notes[0]
     red, green, blue = source.pixels[0, 0].tolist()
     assert red > 180 and green < 80 and blue < 80
     assert source.meta.icc is None
@@ -191,8 +189,13 @@ def test_of_an_animation_the_first_frame_is_read(format: str) -> None:
     assert source.pixels.shape == (23, 17, 3)
     if format == "webp":
         np.testing.assert_array_equal(source.pixels, np.asarray(RGB))
-    if format != "png":  # an APNG is a PNG to whoever does not know better
-        assert source.meta.frames == 2 and "2 images" in source.meta.notes[0]
+    assert source.meta.frames == 2 and "2 images" in source.meta.notes[0]
+
+
+def test_the_still_image_of_an_apng_counts_where_it_is_no_frame() -> None:
+    others = [RGB.rotate(90), RGB.rotate(180)]
+    data = save(RGB, "png", save_all=True, append_images=others, default_image=True)
+    assert read(data).meta.frames == 3 and read(FILES["png"]).meta.frames == 1
 
 
 @pytest.mark.parametrize("quality", [10, 50, 75, 85, 92, 95, 100])
@@ -323,6 +326,16 @@ def test_iptc_captions_survive_and_other_photoshop_resources_go() -> None:
     assert "IPTC" in write_notes(source.meta, WriteOptions(format="png"))[0]
 
 
+def test_text_of_a_png_is_left_out_with_a_note() -> None:
+    with_text, with_xmp = PngInfo(), PngInfo()
+    with_text.add_text("Comment", "by the sea", zip=True)
+    with_xmp.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    source, other = read(save(RGB, "png", pnginfo=with_text)), read(save(RGB, "png", pnginfo=with_xmp))
+    (note,) = write_notes(source.meta, WriteOptions())
+    assert "text chunks" in note and b"zTXt" not in encode(source)
+    assert write_notes(source.meta, WriteOptions(strip="all")) == write_notes(other.meta, WriteOptions()) == ()
+
+
 def test_blocks_too_large_for_a_jpeg_are_left_out_with_a_note() -> None:
     source = picture(noise(4, 4), xmp=b"<x>" + b" " * 70000)
     assert read(encode(source, WriteOptions(format="jpeg"))).meta.xmp is None
@@ -398,13 +411,19 @@ def test_depth_8_16_8_is_the_same_again() -> None:
     np.testing.assert_array_equal(to_depth(deep, 8), np.rint(deep / 257))
 
 
-def test_too_large_for_the_format() -> None:
-    with pytest.raises(OutputError, match="at most 16383"):
-        encode(picture(np.zeros((1, 16384, 3), np.uint8)), WriteOptions(format="webp"))
+@pytest.mark.parametrize("format", encoding.MAX_SIDE_PX)
+def test_the_largest_side_of_a_format(format: str) -> None:
+    limit = encoding.MAX_SIDE_PX[format]
+    encode(picture(np.zeros((1, limit, 1), np.uint8)), WriteOptions(format=format))
+    with pytest.raises(OutputError, match=f"{format.upper()} holds at most {limit}"):
+        encode(picture(np.zeros((limit + 1, 1, 1), np.uint8)), WriteOptions(format=format))
+
+
+DEEP_JPEG = {"format": "jpeg", "depth": 16}
 
 
 @pytest.mark.parametrize(
-    "options", [{"format": "gif"}, {"quality": 0}, {"quality": 101}, {"depth": 12}, {"strip": "x"}]
+    "options", [{"format": "gif"}, {"quality": 0}, {"quality": 101}, {"depth": 12}, {"strip": "x"}, DEEP_JPEG]
 )
 def test_options_out_of_range(options: dict[str, object]) -> None:
     with pytest.raises(UsageError):
@@ -416,7 +435,6 @@ def test_the_format_follows_option_then_extension_then_source() -> None:
     assert images.output_format(WriteOptions(), Path("a.JPG"), "tiff") == "jpeg"
     assert images.output_format(WriteOptions(), None, "tiff") == "tiff"
     assert images.output_format(WriteOptions(), Path("a"), "bmp") == "png"
-    assert (images.default_extension("jpeg"), images.default_extension("gif")) == (".jpg", ".png")
     with pytest.raises(OutputError, match=r"\.xyz"):
         images.output_format(WriteOptions(), Path("a.xyz"), "png")
 
@@ -457,6 +475,9 @@ BAD: dict[str, tuple[bytes, str]] = {
     "bmp bomb": (FILES["bmp"][:18] + struct.pack("<ii", 30000, 30000) + FILES["bmp"][26:], "900000000 pixels"),
     "nan": (float_tiff(float("nan")), "not numbers"),
     "infinity": (float_tiff(float("-inf")), "not numbers"),
+    "far too bright": (float_tiff(3e38), "beyond ±1000"),
+    "far too dark": (float_tiff(-1001), "beyond ±1000"),
+    "lab": (save(Image.new("LAB", (4, 4)), "tiff"), "this kind of Lab TIFF is not supported"),
     "32-bit integers": (save(Image.fromarray(np.zeros((4, 4), np.int32)), "tiff"), "of type int"),
 }
 
@@ -519,6 +540,33 @@ def test_a_pipe_is_read(tmp_path: Path) -> None:
     assert writer.wait() == 0
 
 
+class Endless(io.RawIOBase):
+    """These bytes, and then zeros for ever."""
+
+    def __init__(self, head: bytes) -> None:
+        self._head, self.taken = io.BytesIO(head), 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        assert size > 0, "the whole of it was asked for"
+        given = self._head.read(size) or bytes(size)
+        self.taken += len(given)
+        return given
+
+
+def test_what_never_ends_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "STREAM_BYTES", 1 << 20)
+    for head, says, limit in ((b"", "not an image", 32), (FILES["jpeg"], "goes on after", (1 << 20) + 32)):
+        stream = Endless(head)
+        with pytest.raises(InputError, match=says):
+            read(stream)
+        assert stream.taken <= limit
+    with pytest.raises(InputError, match="/dev/zero, it is not an image"):
+        read("/dev/zero")
+
+
 # --- writing -------------------------------------------------------------------------------------------------------
 
 
@@ -532,7 +580,7 @@ def test_write_and_read_again(tmp_path: Path) -> None:
 def test_an_existing_file_is_replaced_only_if_allowed(tmp_path: Path) -> None:
     target = tmp_path / "a.png"
     target.write_bytes(b"mine")
-    with pytest.raises(OutputError, match="already there"):
+    with pytest.raises(OutputError, match="exists already"):
         write(picture(noise(5, 6)), target)
     assert target.read_bytes() == b"mine"
     target.chmod(0o640)
@@ -573,7 +621,7 @@ def test_a_file_that_appears_at_the_last_moment_is_kept(
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    with pytest.raises(OutputError, match="already there"):
+    with pytest.raises(OutputError, match="exists already"):
         write(picture(noise(5, 6)), target)
     assert target.read_bytes() == b"theirs"
     assert os.listdir(tmp_path) == ["a.png"]
@@ -649,20 +697,38 @@ def test_a_real_limit_on_file_size_leaves_nothing_behind(tmp_path: Path) -> None
     assert os.listdir(tmp_path) == []
 
 
-def test_targets_that_cannot_be_written(tmp_path: Path) -> None:
+def test_targets_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, file = picture(noise(5, 6)), tmp_path / "file"
     file.write_bytes(b"")
+    (tmp_path / "to-nowhere.png").symlink_to("no/real.png")
+    (tmp_path / "round.png").symlink_to("round.png")
+    (tmp_path / "locked").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: path.name != "locked")  # a superuser may write anywhere
+    monkeypatch.setattr(encoding, "encode", lambda *_: pytest.fail("the work was begun"))
     for target, says in (
         (tmp_path, "is a folder"),
         (tmp_path / "no" / "a.png", "is not there"),
         (file / "a.png", "Not a directory"),
         (tmp_path / ("x" * 300 + ".png"), "too long"),
         (Path("/dev/null"), "not a regular file"),
+        (tmp_path / "to-nowhere.png", "the folder .*no is not there"),
+        (tmp_path / "round.png", "symbolic links"),
+        (tmp_path / "locked" / "a.png", "no permission to write into the folder"),
     ):
         with pytest.raises(OutputError, match=says) as caught:
             write(source, target, WriteOptions(overwrite=True))
         assert "\n" not in str(caught.value)
-    assert os.listdir(tmp_path) == ["file"]
+    with pytest.raises(OutputError, match="not a regular file"):
+        write(source, "/dev/null")
+    with pytest.raises(OutputError, match="exists already"):
+        write(source, tmp_path / "to-nowhere.png")
+    assert sorted(os.listdir(tmp_path)) == ["file", "locked", "round.png", "to-nowhere.png"]
+
+
+def test_a_link_to_nothing_yet_gets_its_file(tmp_path: Path) -> None:
+    (tmp_path / "link.png").symlink_to("real.png")
+    write(picture(noise(5, 6)), tmp_path / "link.png", WriteOptions(overwrite=True))
+    assert (tmp_path / "link.png").is_symlink() and read(tmp_path / "real.png").meta.width == 6
 
 
 def test_a_link_is_followed_when_overwriting(tmp_path: Path) -> None:

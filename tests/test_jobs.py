@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,13 @@ def test_link_to_the_input_is_the_input(tmp_path: Path) -> None:
     (tmp_path / "link.jpg").symlink_to("a.jpg")
     with pytest.raises(UsageError, match="is the input itself"):
         plan_jobs(["a.jpg"], "link.jpg", FORMATS)
+
+
+@pytest.mark.parametrize(("system", "is_one"), [("linux", False), ("darwin", True)])
+def test_letter_case_where_the_system_folds_it(monkeypatch: pytest.MonkeyPatch, system: str, is_one: bool) -> None:
+    monkeypatch.setattr("sys.platform", system)
+    with pytest.raises(UsageError, match="would both become") if is_one else nullcontext():
+        plan_jobs(["a.jpg", "x/A.JPG"], "there", FORMATS)
 
 
 def test_planning_touches_nothing(tmp_path: Path) -> None:

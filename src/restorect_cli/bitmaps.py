@@ -44,7 +44,6 @@ def decode_bitmap(data: bytes | mmap.mmap, format: str, name: str, check_size: C
         bits=8,
         is_grey=samples.shape[2] == 1,
         has_alpha=has_alpha,
-        was_palette=stored == "P",
     )
     alpha = np.ascontiguousarray(samples[:, :, 3]) if has_alpha else None
     return Picture(np.ascontiguousarray(samples[:, :, :3]), alpha, meta)

@@ -6,6 +6,7 @@ profile, and the other metadata is added here byte for byte. Each function takes
 
 from __future__ import annotations
 
+import mmap
 import re
 import struct
 import zlib
@@ -122,18 +123,42 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_XMP = b"XML:com.adobe.xmp\0\0\0\0\0"  # keyword, no compression, no language, no translated keyword
 
 
+def png_chunks(file: bytes | mmap.mmap) -> Iterator[tuple[bytes, int, int]]:
+    """(name, offset of the data, its size) of the chunks, as far as the bytes reach."""
+    at = len(PNG_SIGNATURE)
+    while at + 8 <= len(file):
+        size, kind = struct.unpack_from(">I4s", file, at)
+        yield kind, at + 8, size
+        at += 12 + size
+
+
 def png_dpi(head: bytes) -> tuple[float, float] | None:
     """Pixels per inch of the pHYs chunk; None where there is none or it states only an aspect."""
-    at = 8
-    while at + 8 <= len(head):
-        size, kind = struct.unpack_from(">I4s", head, at)
+    for kind, at, size in png_chunks(head):
         if kind == b"IDAT":
             return None
-        if kind == b"pHYs" and size == 9 and at + 17 <= len(head):
-            x, y, unit = struct.unpack_from(">IIB", head, at + 8)
+        if kind == b"pHYs" and size == 9 and at + 9 <= len(head):
+            x, y, unit = struct.unpack_from(">IIB", head, at)
             return (x * 0.0254, y * 0.0254) if unit == 1 and x and y else None
-        at += 12 + size
     return None
+
+
+def png_has_text(file: bytes | mmap.mmap) -> bool:
+    """Whether there are text chunks other than XMP."""
+    texts = ((kind, at) for kind, at, _ in png_chunks(file) if kind in (b"tEXt", b"zTXt", b"iTXt"))
+    return any(file[at : at + len(PNG_XMP)] != PNG_XMP for _, at in texts)
+
+
+def png_frames(head: bytes) -> int:
+    """Images in the file: 1, or for an APNG those that its acTL chunk counts and a still one that is not among them."""
+    count, is_frame = 0, False
+    for kind, at, size in png_chunks(head):
+        if kind == b"IDAT":
+            break
+        if kind == b"acTL" and size == 8 and at + 8 <= len(head):
+            (count,) = struct.unpack_from(">I", head, at)
+        is_frame |= kind == b"fcTL"
+    return count + (not is_frame) if count else 1
 
 
 def with_png_metadata(

@@ -7,6 +7,7 @@ import os
 import stat
 import struct
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from .vips import pyvips, to_vips
 # down: the blocks it had are part of what was just repaired.
 DEFAULT_QUALITY = {"jpeg": 92, "webp": 90, "avif": 85}
 QUALITY_FLOOR = 75
-MAX_SIDE_PX = {"jpeg": 65535, "webp": 16383, "avif": 65535}  # AV1 and JFIF: 16-bit sizes; WebP: 14-bit
+MAX_SIDE_PX = {"jpeg": 65500, "webp": 16383, "avif": 16384}  # of libjpeg; of the format; of libvips
 AVIF_EFFORT = 2  # 1.5 s per megapixel on a busy core; the default, 4, takes 6 for files 6 % smaller
 WHITE = 255
 
@@ -45,21 +46,33 @@ def encode(picture: Picture, options: WriteOptions | None = None, path: Path | N
     JPEG has no alpha: the picture is put on white. JPEG and WebP hold 8 bits, AVIF 12 (and grey as RGB); PNG and TIFF
     hold all, float in TIFF alone. `write_notes` says what a format cannot hold.
 
-    Raises OutputError, and UsageError where `options.depth` is more than the format holds.
+    Raises OutputError.
     """
     options = options or WriteOptions()
+    check_fits(picture.meta, options, path)
     format = output_format(options, path, picture.meta.format)
     bits = output_bits(picture.meta.bits, options.depth, format)
-    limit = MAX_SIDE_PX.get(format)
-    height, width = picture.pixels.shape[:2]
-    if limit and max(width, height) > limit:
-        raise OutputError(f"{format} holds at most {limit} pixels a side, this image has {width}×{height}", "use PNG")
     carried = _carried(picture.meta, options)
     try:
         image = _with_profile(to_vips(_samples(picture, bits, format)), carried.icc)
         return _SAVERS[format](image, picture.meta, options, carried)
     except pyvips.Error as error:
         raise OutputError(f"cannot encode the result as {format}, {error.detail or error}", "try PNG") from None
+
+
+def check_fits(meta: Meta, options: WriteOptions, path: Path | None = None) -> None:
+    """Find out, before the work, whether the format holds such a picture. Raises OutputError."""
+    format = output_format(options, path, meta.format)
+    problem = f"cannot write {path or 'the result'}, {format.upper()}"
+    if options.depth is not None and options.depth not in DEPTHS[format]:
+        raise OutputError(
+            f"{problem} cannot hold {options.depth} bits per channel", "use png, tiff or avif, or depth 8"
+        )
+    limit = MAX_SIDE_PX.get(format)
+    if limit and max(meta.width, meta.height) > limit:
+        raise OutputError(
+            f"{problem} holds at most {limit} pixels a side and the image has {meta.width}×{meta.height}", "use PNG"
+        )
 
 
 def write_notes(meta: Meta, options: WriteOptions, path: Path | None = None) -> tuple[str, ...]:
@@ -80,6 +93,8 @@ def write_notes(meta: Meta, options: WriteOptions, path: Path | None = None) -> 
             notes.append(f"the {name} block is too large for a JPEG and was left out")
     if carried.iptc and format not in ("jpeg", "tiff"):
         notes.append(f"{format.upper()} has no place for IPTC captions: they were left out")
+    if meta.has_text and options.strip != "all":
+        notes.append("the text chunks of the PNG (comments, settings of a program) were left out")
     if options.strip == "gps" and meta.xmp and carried.xmp is None:
         notes.append("the XMP block could not be freed of its position and was left out")
     return tuple(notes)
@@ -94,10 +109,10 @@ def write(picture: Picture, path: Path | str, options: WriteOptions | None = Non
     Raises OutputError; nothing is left behind then.
     """
     options, path = options or WriteOptions(), Path(path)
-    _check_target(path, options.overwrite)  # before the encoding, which may take a while
+    check_target(path, options.overwrite)  # before the encoding, which may take a while
     data = encode(picture, options, path)
-    if path.is_symlink() and options.overwrite:
-        path = path.resolve()  # the file it stands for is replaced, not the link
+    if options.overwrite:
+        path = Path(os.path.realpath(path))  # of a link the file it stands for is replaced, not the link
     try:
         descriptor, temporary = tempfile.mkstemp(prefix=".restorect-", suffix=".part", dir=path.parent)
     except OSError as error:
@@ -120,30 +135,48 @@ def write(picture: Picture, path: Path | str, options: WriteOptions | None = Non
             os.unlink(temporary)
 
 
-def _check_target(path: Path, overwrite: bool) -> None:
+def check_target(path: Path, overwrite: bool) -> None:
+    """Find out before the work, not after it, that the result has no place to go. Writing itself cannot be raced.
+
+    Raises OutputError.
+    """
     try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return
+        named, file = _status(os.lstat, path), _status(os.stat, path)  # a link to nothing has only the first
     except (OSError, ValueError) as error:
         raise _write_error(path, error) from None
-    if stat.S_ISDIR(mode):
+    if file and stat.S_ISDIR(file.st_mode):
         raise OutputError(f"cannot write {path}, it is a folder", "name a file in it")
-    if not stat.S_ISREG(mode):
+    if file and not stat.S_ISREG(file.st_mode):
         raise OutputError(f"cannot write {path}, it is not a regular file", "name a file, or - for standard output")
-    if not overwrite:
+    if named and not overwrite:
         raise _exists(path)
+    folder = Path(os.path.realpath(path) if overwrite else path).parent
+    if not folder.is_dir():
+        raise _no_folder(path, folder)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write {path}, no permission to write into the folder {folder}", "choose another one")
+
+
+def _status(look: Callable[[Path], os.stat_result], path: Path) -> os.stat_result | None:
+    try:
+        return look(path)
+    except FileNotFoundError:
+        return None
 
 
 def _exists(path: Path) -> OutputError:
-    return OutputError(f"{path} is already there", "choose another name or allow overwriting")
+    return OutputError(f"{path} exists already", "choose another name, or allow overwriting (--overwrite)")
+
+
+def _no_folder(path: Path, folder: Path) -> OutputError:
+    return OutputError(f"cannot write {path}, the folder {folder} is not there", "make it, or check the name")
 
 
 def _write_error(path: Path, error: OSError | ValueError) -> OutputError:
     if isinstance(error, FileExistsError):
         return _exists(path)
     if isinstance(error, FileNotFoundError):
-        return OutputError(f"cannot write {path}, the folder {path.parent} is not there", "create it first")
+        return _no_folder(path, path.parent)
     what = getattr(error, "strerror", None) or str(error)
     return OutputError(f"cannot write {path}, {what}", "check the folder's permissions and the free space")
 

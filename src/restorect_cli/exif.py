@@ -19,6 +19,7 @@ EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
 THUMBNAIL_OFFSET, THUMBNAIL_BYTES = 0x0201, 0x0202
 SIZES_THAT_TURN = ((0x0100, 0x0101), (0xA002, 0xA003))  # width and height, of the image and of the EXIF pixel area
 IPTC = 0x83BB
+LAB_KINDS = (8, 9, 10)  # values of PhotometricInterpretation: CIELab, ICCLab, ITULab
 
 # What describes the photograph in a TIFF's first directory; the other tags describe how the file stores its pixels.
 DESCRIPTIVE = frozenset(
@@ -181,12 +182,12 @@ def iptc_from_tiff(file: Block) -> bytes | None:
     return bytes(file[found[0].value : found[0].value + found[0].size]) if found else None
 
 
-def is_palette(file: Block) -> bool:
-    """Whether a (classic) TIFF file stores palette indices: PhotometricInterpretation 3."""
+def photometric(file: Block) -> int | None:
+    """PhotometricInterpretation of a (classic) TIFF file: what its samples stand for."""
     try:
-        return any(e.tag == 0x0106 and _number(file, e) == 3 for e in entries(file, first_offset(file)))
+        return next((_number(file, e) for e in entries(file, first_offset(file)) if e.tag == 0x0106), None)
     except (ValueError, struct.error):
-        return False
+        return None
 
 
 def attach_to_tiff(file: bytes, exif: bytes | None, iptc: bytes | None) -> bytes:

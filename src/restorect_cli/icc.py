@@ -69,11 +69,16 @@ class Profile:
 
 
 def _temporary_file(data: bytes) -> str:
+    name = None
     try:
         descriptor, name = tempfile.mkstemp(prefix="restorect-", suffix=".icc")
         with open(descriptor, "wb") as file:
             file.write(data)
-    except OSError as error:
+    except BaseException as error:
+        if name is not None:
+            os.unlink(name)
+        if not isinstance(error, OSError):
+            raise
         raise OutputError(f"cannot write a temporary file, {error.strerror}", "free space or set TMPDIR") from None
     return name
 

@@ -14,13 +14,13 @@ import os
 import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from . import containers, exif
 from .bitmaps import decode_bitmap
-from .encoding import encode, write, write_notes
+from .encoding import check_fits, check_target, encode, write, write_notes
 from .errors import InputError
 from .icc import usable_profile
 from .picture import (
@@ -31,7 +31,6 @@ from .picture import (
     Picture,
     Pixels,
     WriteOptions,
-    default_extension,
     output_format,
 )
 from .vips import from_vips, pyvips
@@ -43,7 +42,8 @@ __all__ = [
     "Meta",
     "Picture",
     "WriteOptions",
-    "default_extension",
+    "check_fits",
+    "check_target",
     "encode",
     "output_format",
     "read",
@@ -52,8 +52,13 @@ __all__ = [
 ]
 
 MAX_PIXELS = 250_000_000
+SNIFF_BYTES = 32
 HEAD_BYTES = 1 << 20  # enough to reach a JPEG's quantisation table behind its metadata
+MAX_SAMPLE = 1000  # of a float file: highlights of a scene reach a hundred times white; float32 computes safely so far
+STREAM_BYTES = 2_000_000_000  # what is read of a pipe or device, which may never end
 ROWS_AT_ONCE = 256
+
+STANDARD_INPUT = "the image on standard input"
 
 # The user's words for what a decoder says.
 DAMAGED = "the file is damaged or cut short"
@@ -78,8 +83,8 @@ class _Source:
         return getattr(pyvips.Image, loader)(os.fsencode(self.path), revalidate=True, **options)
 
 
-def read(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS, name: str | None = None) -> Picture:
-    """The picture in a file or in bytes; `name` stands for it in messages.
+def read(source: Path | str | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS, name: str | None = None) -> Picture:
+    """The picture in a file, in bytes or in what a stream still holds; `name` stands for it in messages.
 
     Orientation is applied. CMYK and Lab become sRGB, palettes RGB; of animations and documents the first image is
     read, and `meta.notes` says so. The size is checked on the header, before anything is decoded.
@@ -87,7 +92,9 @@ def read(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS, name: str 
     Raises InputError for everything that is wrong with the file.
     """
     if isinstance(source, bytes):
-        return _read_data(name or "the image on standard input", None, source, max_pixels)
+        return _read_data(name or STANDARD_INPUT, None, source, max_pixels)
+    if not isinstance(source, (Path, str)):
+        return _read_stream(name or STANDARD_INPUT, source, max_pixels)
     path, name = Path(source), name or str(source)
     try:
         mode = path.stat().st_mode
@@ -95,7 +102,7 @@ def read(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS, name: str 
             raise InputError(f"cannot read {name}, it is a folder", "name the image files in it")
         with path.open("rb") as file:
             if not stat.S_ISREG(mode):  # a pipe can be read only once
-                return _read_data(name, None, file.read(), max_pixels)
+                return _read_stream(name, file, max_pixels)
             if os.fstat(file.fileno()).st_size == 0:
                 return _read_data(name, None, b"", max_pixels)
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -108,13 +115,34 @@ def read(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS, name: str 
         raise InputError(f"cannot read {name}, {error}", "check the name and the disk") from None
 
 
-def _read_data(name: str, path: Path | None, data: bytes | mmap.mmap, max_pixels: int) -> Picture:
-    if len(data) == 0:
+def _read_stream(name: str, stream: BinaryIO, max_pixels: int) -> Picture:
+    """Raises InputError at the first bytes that are no image, so what never ends is not waited for."""
+    try:
+        parts = [stream.read(SNIFF_BYTES)]
+        _format(name, parts[0])
+        left = STREAM_BYTES
+        while parts[-1] and left > 0:
+            parts.append(stream.read(min(left, 1 << 24)))
+            left -= len(parts[-1])
+    except OSError as error:
+        raise InputError(f"cannot read {name}, {error.strerror or error}", "check where it comes from") from None
+    if left <= 0:
+        raise InputError(f"cannot read {name}, it goes on after {STREAM_BYTES / 1e9:.0f} GB", "save it as a file first")
+    return _read_data(name, None, b"".join(parts), max_pixels)
+
+
+def _format(name: str, head: bytes) -> str:
+    if len(head) == 0:
         raise InputError(f"cannot read {name}, it is empty", "get a complete copy of the image")
-    format = sniff(data[:32])
+    format = sniff(head)
     if format is None:
         known = ", ".join(name.upper() for name in READABLE)
         raise InputError(f"cannot read {name}, it is not an image of a known format", f"use one of {known}")
+    return format
+
+
+def _read_data(name: str, path: Path | None, data: bytes | mmap.mmap, max_pixels: int) -> Picture:
+    format = _format(name, data[:SNIFF_BYTES])
     source = _Source(name, path, data, format)
     if format in ("bmp", "ppm"):
         return decode_bitmap(data, format, name, lambda width, height: _check_size(name, width, height, max_pixels))
@@ -127,7 +155,7 @@ def _read_data(name: str, path: Path | None, data: bytes | mmap.mmap, max_pixels
 
 
 def sniff(head: bytes) -> str | None:
-    """Format by the first 32 bytes, one of READABLE; None for anything else. The extension is never asked."""
+    """Format by the first SNIFF_BYTES, one of READABLE; None for anything else. The extension is never asked."""
     if head[:3] == b"\xff\xd8\xff":
         return "jpeg"
     if head[:8] == containers.PNG_SIGNATURE:
@@ -163,10 +191,11 @@ def _check_size(name: str, width: int, height: int, max_pixels: int) -> None:
 
 
 def _decode(source: _Source, max_pixels: int) -> Picture:
-    image = source.open()
+    image = _opened(source)
     _check_size(source.name, image.width, image.height, max_pixels)
     notes: list[str] = []
-    frames = _field(image, "n-pages", 1)
+    is_png = source.format == "png"  # libvips shows the still image of an APNG, and does not count the others
+    frames = containers.png_frames(bytes(source.data[:HEAD_BYTES])) if is_png else _field(image, "n-pages", 1)
     if frames > 1:
         notes.append(f"the file holds {frames} images; only the first is restored")
     is_upright = _field(image, "orientation", 1) in (0, 1)
@@ -174,13 +203,12 @@ def _decode(source: _Source, max_pixels: int) -> Picture:
     facts = _facts(source, image, turned, notes)
     icc = _field(image, "icc-profile-data", None)
 
-    was_cmyk = image.interpretation == "cmyk"
-    if was_cmyk or image.interpretation in ("lab", "labs", "labq", "xyz"):
+    if image.interpretation in ("cmyk", "lab", "labs", "labq", "xyz"):
         notes.append(f"converted from {image.interpretation.upper()} to sRGB")
         image, icc = _to_srgb(image), None
     samples = _samples(source, image)
     if samples.dtype == np.float32:
-        _check_finite(source.name, samples)
+        _check_values(source.name, samples)
     samples = _upright(samples, _field(image, "orientation", 1)) if not is_upright else samples
 
     bands = samples.shape[2]
@@ -197,12 +225,22 @@ def _decode(source: _Source, max_pixels: int) -> Picture:
         bits=pixels.dtype.itemsize * 8,
         is_grey=pixels.shape[2] == 1,
         has_alpha=has_alpha,
-        was_cmyk=was_cmyk,
         icc=icc,
         frames=frames,
         notes=tuple(notes),
     )
     return Picture(pixels, alpha, meta)
+
+
+def _opened(source: _Source) -> Any:
+    """The image, header read. Raises InputError for a TIFF of Lab colours that libvips does not know, pyvips.Error."""
+    try:
+        return source.open()
+    except pyvips.Error:
+        if source.format == "tiff" and exif.photometric(source.data) in exif.LAB_KINDS:
+            problem = f"cannot read {source.name}, this kind of Lab TIFF is not supported"
+            raise InputError(problem, "save it as RGB") from None
+        raise
 
 
 def _facts(source: _Source, image: Any, turned: bool, notes: list[str]) -> Meta:
@@ -224,12 +262,12 @@ def _facts(source: _Source, image: Any, turned: bool, notes: list[str]) -> Meta:
         width=0,
         height=0,
         bits=0,
-        was_palette=bool(_field(image, "palette", 0)) or (source.format == "tiff" and exif.is_palette(source.data)),
         sample_bits=_field(image, "bits-per-sample", 8),
         exif=block,
         xmp=containers.upright_xmp(xmp) if xmp else None,
         iptc=iptc,
         dpi=(dpi[1], dpi[0]) if dpi and turned else dpi,
+        has_text=source.format == "png" and containers.png_has_text(source.data),
         jpeg_quality=containers.jpeg_quality(head) if is_jpeg else None,
         jpeg_subsampled=(subsample != "4:4:4") if subsample else None,
         is_lossless={"jpeg": False, "avif": False, "webp": containers.webp_is_lossless(head)}.get(source.format, True),
@@ -274,11 +312,17 @@ def _samples(source: _Source, image: Any) -> Pixels:
     return from_vips(image)
 
 
-def _check_finite(name: str, samples: Pixels) -> None:
+def _check_values(name: str, samples: Pixels) -> None:
     for y in range(0, len(samples), ROWS_AT_ONCE):
-        if not np.isfinite(samples[y : y + ROWS_AT_ONCE]).all():
+        rows = samples[y : y + ROWS_AT_ONCE]
+        if not np.isfinite(rows).all():
             raise InputError(
                 f"cannot read {name}, it holds samples that are not numbers (NaN or infinity)", "replace them first"
+            )
+        if max(rows.max(), -rows.min()) > MAX_SAMPLE:
+            raise InputError(
+                f"cannot read {name}, it holds samples beyond ±{MAX_SAMPLE}, where 0 is black and 1 is white",
+                "scale them first",
             )
 
 

@@ -12,6 +12,7 @@ folders and to find two names of one file; nothing is read, created or written.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,4 +154,5 @@ def _refuse_collisions(jobs: Sequence[Job], overwrite: bool) -> None:
 
 def _identity(path: Path) -> str:
     """One text per file, however it is spelt: links followed, letter case folded where the system folds it."""
-    return os.path.normcase(os.path.realpath(path))
+    text = os.path.normcase(os.path.realpath(path))
+    return text.casefold() if sys.platform == "darwin" else text  # normcase folds on Windows alone

@@ -50,11 +50,9 @@ class Meta:
     height: int
     bits: int  # 8, 16 or 32 (float) per sample of `Picture.pixels`
 
-    # what the pixels are, and what they were in the file
+    # what the pixels are
     is_grey: bool = False
     has_alpha: bool = False
-    was_palette: bool = False
-    was_cmyk: bool = False  # converted to sRGB on reading, and written as RGB
     sample_bits: int = 8  # as stored: 1 for a bilevel file, 10 or 12 for a deep AVIF
 
     # carried into the result
@@ -65,6 +63,7 @@ class Meta:
     dpi: tuple[float, float] | None = None  # horizontal, vertical; None where the file says nothing
 
     # how the source was packed
+    has_text: bool = False  # a PNG's text chunks, which are not carried into the result
     jpeg_quality: int | None = None  # 1..100, estimated from the quantisation table
     jpeg_subsampled: bool | None = None  # True 4:2:0, False 4:4:4
     is_lossless: bool = True  # False for JPEG, AVIF and lossy WebP
@@ -87,7 +86,7 @@ class WriteOptions:
     """How to write. The neutral defaults keep what the source had."""
 
     format: str | None = None  # one of WRITABLE; None: by the target's extension, else the source's
-    quality: int | None = None  # 1..100; None: the source's own where known; 100 is lossless for WebP and AVIF
+    quality: int | None = None  # 1..100, 100 is lossless for WebP and AVIF; None: as the source, see encoding
     depth: Literal[8, 16] | None = None  # None: the source's, as far as the format holds it
     strip: Literal["none", "gps", "all"] = "none"  # "all" keeps only the colour profile
     overwrite: bool = False
@@ -99,6 +98,10 @@ class WriteOptions:
             raise UsageError(f"quality {self.quality} is out of range", "give a number from 1 to 100")
         if self.depth not in (None, 8, 16):
             raise UsageError(f"depth {self.depth} is not possible", "use 8 or 16")
+        if self.format is not None and self.depth is not None and self.depth not in DEPTHS[self.format]:
+            raise UsageError(
+                f"{self.format.upper()} cannot hold {self.depth} bits per channel", "use png, tiff or avif, or depth 8"
+            )
         if self.strip not in ("none", "gps", "all"):
             raise UsageError(f"cannot strip {self.strip!r}", "use gps or all")
 
@@ -120,19 +123,9 @@ def output_format(options: WriteOptions, path: Path | None, source_format: str) 
     return source_format if source_format in WRITABLE else "png"
 
 
-def default_extension(source_format: str) -> str:
-    """Extension (with its dot) for a result in the source's format, `.png` where we cannot write that one."""
-    return next((extension for extension, name in FORMATS.items() if name == source_format), ".png")
-
-
 def output_bits(bits: int, depth: int | None, format: str) -> int:
-    """Bits per sample that `format` will hold for a picture of `bits`, with `depth` asked for.
-
-    Raises UsageError where 16 bits are asked for by name and the format holds only 8.
-    """
+    """Bits per sample that `format` will hold for a picture of `bits`, with `depth` asked for (one that it holds)."""
     if depth is not None:
-        if depth not in DEPTHS[format]:
-            raise UsageError(f"{format} cannot hold {depth} bits per channel", "use png, tiff or avif, or depth 8")
         return depth
     return max(b for b in DEPTHS[format] if b <= bits)
 

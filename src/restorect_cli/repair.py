@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from . import images
 from .auto import choose_task
@@ -84,13 +84,19 @@ class Repairer:
         if self._fixed is not None:
             self.restorer(self._fixed.task)
 
-    def read(self, job: Job, data: bytes | None = None) -> Picture:
-        """The job's image; `data` is what standard input held. Raises InputError, or OutputError for the target."""
+    def read(self, job: Job, stream: BinaryIO | None = None) -> Picture:
+        """The job's image, from `stream` where it names no file. Raises InputError, or OutputError for the target."""
         check_target(job, overwrite=self.settings.write.overwrite)
-        source = data if job.source is None else job.source
+        source = stream if job.source is None else job.source
         if source is None:
-            raise ValueError("a job on standard input needs its data")
-        return images.read(source)
+            raise ValueError("a job without a source file needs a stream")
+        picture = images.read(source)
+        if picture.meta.frames > 1 and _replaces_its_source(job):
+            raise OutputError(
+                f"{job.output_name} holds {picture.meta.frames} images and would be replaced by the first alone",
+                "choose another name with -o",
+            )
+        return picture
 
     def choose(self, view: WorkingView) -> Chosen:
         """The task for this image: the one named, else by what is measured, else the nearest one installed."""
@@ -137,14 +143,15 @@ class Repairer:
         self,
         job: Job,
         *,
-        data: bytes | None = None,
+        stream: BinaryIO | None = None,
         on_choice: Callable[[Chosen], None] = lambda chosen: None,
         progress: Progress = lambda rows, total: None,
         to_stream: Callable[[bytes], None] | None = None,
     ) -> Outcome:
-        """Read, restore and write one image. `to_stream` takes the bytes of a job without a target file."""
+        """Read, restore and write one image. `stream` and `to_stream` serve a job without source or target file."""
         began = time.perf_counter()
-        picture = self.read(job, data)
+        picture = self.read(job, stream)
+        images.check_fits(picture.meta, self.settings.write, job.target)
         notes = (*picture.meta.notes, *images.write_notes(picture.meta, self.settings.write, job.target))
         view = WorkingView(picture, depth=self.settings.write.depth)
         chosen = self.choose(view)
@@ -210,24 +217,19 @@ def restore_file(
     return Repairer(settings).run(Job(Path(src), Path(dst)))
 
 
-def check_target(job: Job, *, overwrite: bool) -> None:
-    """Find out before the work, not after it, that the result has no place to go; makes an asked-for folder.
+def _replaces_its_source(job: Job) -> bool:
+    if job.source is None or job.target is None or not os.path.exists(job.target):
+        return False
+    return os.path.samefile(job.source, job.target)
 
-    Writing checks again and cannot be raced.
-    """
-    target = job.target
-    if target is None:
+
+def check_target(job: Job, *, overwrite: bool) -> None:
+    """Make the folder that was asked for, and find out that the result has a place to go. Raises OutputError."""
+    if job.target is None:
         return
     if job.folder_to_make is not None:
         try:
             job.folder_to_make.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot make folder {job.folder_to_make} ({error.strerror})") from error
-    if os.path.isdir(target):  # os.path, unlike Path, takes a name that is too long as one that is not there
-        raise OutputError(f"output {target} is a folder", "end it in a slash to write into it")
-    if not os.path.isdir(target.parent):
-        raise OutputError(f"folder {target.parent} is not there", "make it, or check the name")
-    if not os.access(target.parent, os.W_OK):
-        raise OutputError(f"folder {target.parent} cannot be written to", "choose another one with -o")
-    if os.path.exists(target) and not overwrite:
-        raise OutputError(f"{target} exists already", "choose another name with -o, or add --overwrite")
+    images.check_target(job.target, overwrite)

@@ -5,9 +5,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import DISPLAY_P3_LIKE
+from PIL import Image
 
 from restorect_cli import __version__
 from restorect_cli.cli import app
@@ -87,6 +90,9 @@ def test_every_failure_is_one_line(
 def test_debug_shows_the_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RESTORECT_DEBUG", "")  # so that what --debug sets is undone after the test
     assert "Traceback" in run("--debug", "models", "info", "nothing").err
+    for value, shown in (("0", False), ("1", True)):
+        monkeypatch.setenv("RESTORECT_DEBUG", value)
+        assert ("Traceback" in run("models", "info", "nothing").err) is shown
 
 
 def test_reader_that_goes_away_is_no_crash() -> None:
@@ -98,6 +104,48 @@ def test_reader_that_goes_away_is_no_crash() -> None:
     )
     os.close(writer)
     assert done.returncode == 1 and done.stderr == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full and a shell")
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        ("--version >/dev/full", 1, "No space left"),
+        ("models path >/dev/full", 1, "cannot write to standard output (No space left on device)"),
+        ("enhance photo.png --task denoise >/dev/full", 1, "cannot write to standard output (No space left on device)"),
+        ("enhance photo.png --task denoise -o - >/dev/full", 1, "cannot write to standard output (No space left"),
+        ("enhance photo.png --task denoise >&-", 0, ""),
+        ("enhance photo.png --task denoise -o - >&-", 1, "standard output, it is closed"),
+        ("enhance - <&-", 1, "standard input, it is closed"),
+        ("enhance photo.png 2>&-", 0, None),
+        ("enhance photo.png 2>/dev/full", 0, None),
+        ("enhance absent.png 2>&-", 1, None),
+        ("enhance absent.png 2>/dev/full", 1, None),
+    ],
+)
+def test_closed_and_full_streams(photo: Path, arguments: str, code: int, says: str | None) -> None:
+    shell = ["sh", "-c", f'"$0" -m restorect_cli {arguments}', sys.executable]
+    done = subprocess.run(shell, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert says is None or (says in done.stderr and len(done.stderr.splitlines()) == bool(says))
+    assert not done.stdout or arguments.endswith(("2>&-", "2>/dev/full"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends a program without asking it")
+def test_termination_leaves_nothing_behind(weights: Path, tmp_path: Path) -> None:
+    """SIGTERM while the result is on its way to the disk, with the file of a colour profile open beside it."""
+    (tmp_path / "tmp").mkdir()
+    Image.new("RGB", (40, 30), "teal").save("photo.png", icc_profile=DISPLAY_P3_LIKE)
+    code = "import os, signal; os.fsync = lambda _: os.kill(os.getpid(), signal.SIGTERM)\n"
+    code += "from restorect_cli.cli.app import run; run()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "enhance", "photo.png", "--task", "denoise"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
+    )
+    assert (done.returncode, done.stderr) == (143, "restorect: error: terminated\n")
+    assert os.listdir() == ["photo.png"] and not list((tmp_path / "tmp").glob("restorect-*"))
 
 
 def test_every_option_is_documented() -> None:

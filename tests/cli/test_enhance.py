@@ -132,6 +132,18 @@ def test_overwrite(run: Run, photo: Path) -> None:
     assert photo.stat().st_ino != before and files() == ["photo.png"]  # by rename, and nothing left over
 
 
+@pytest.mark.parametrize("name", ["pages.tif", "moving.png", "moving.webp"])
+def test_other_images_of_the_file_are_not_lost(run: Run, weights: Path, name: str) -> None:
+    first, second = (Image.new("RGB", (40, 30), colour) for colour in ("teal", "olive"))
+    first.save(name, save_all=True, append_images=[second])
+    before = Path(name).read_bytes()
+    result = run("enhance", name, "-o", name, "--overwrite", "--task", "denoise")
+    assert result.code == 1 and f"{name} holds 2 images" in result.err and len(result.err.splitlines()) == 1
+    assert Path(name).read_bytes() == before and files() == [name]
+    result = run("enhance", name, "-o", "first.png", "--task", "denoise")
+    assert result.code == 0 and "only the first is restored" in result.err
+
+
 def test_name_with_a_dash(run: Run, photo: Path) -> None:
     photo.rename("-odd.png")
     assert run("enhance", "--", "-odd.png").code == 0 and Path("-odd.restored.png").is_file()
@@ -150,6 +162,20 @@ def test_one_that_fails_does_not_stop_the_others(run: Run, photo: Path) -> None:
     assert files() == [str(Path("out/photo.png")), "photo.png", "text.jpg"]
 
 
+@pytest.mark.parametrize("depth", [16, None])
+def test_what_a_format_cannot_hold_is_found_before_the_work(
+    run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch, depth: int | None
+) -> None:
+    Image.fromarray(np.full((1, 16390, 3), 90, np.uint8)).save("wide.png")
+    Image.fromarray(pixels(photo)).save("small.jpg")
+    arguments = ["--depth", "16", "--model", "denoise-s"] if depth else ["--format", "webp", "--model", "denoise-s"]
+    result = run("enhance", "small.jpg" if depth else "wide.png", "photo.png", "-o", "out/", "-v", *arguments)
+    first, *others = result.err.splitlines()
+    said = "small.jpg, JPEG cannot hold 16 bits" if depth else "wide.webp, WEBP holds at most 16383 pixels"
+    assert result.code == 1 and said in first and not any("error" in line or "small" in line for line in others)
+    assert sorted(path.name for path in Path("out").iterdir()) == ["photo.png" if depth else "photo.webp"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -158,10 +184,11 @@ def test_one_that_fails_does_not_stop_the_others(run: Run, photo: Path) -> None:
         (["."], 1, "folder"),
         (["empty.png"], 1, "empty.png"),
         (["broken.png"], 1, "broken.png"),
-        (["photo.png", "-o", "taken.png"], 1, "taken.png exists already: choose another name with -o, or add --overwr"),
+        (["photo.png", "-o", "taken.png"], 1, "taken.png exists already: choose another name, or allow"),
         (["photo.png", "-o", "no/such/out.png"], 1, "folder no/such is not there"),
         (["photo.png", "-o", f"{'long' * 80}.png", "--task", "denoise"], 1, "File name too long"),
         ([f"{'long' * 80}.png"], 1, "File name too long"),
+        (["photo.png", "-o", "/dev/null"], 1, "/dev/null, it is not a regular file"),
         (["photo.png", "-o", "taken.png/"], 1, "cannot make folder taken.png"),
         # what cannot be meant
         (["photo.png", "--task", "sharpen"], 2, "unknown task 'sharpen': choose auto, low-light"),

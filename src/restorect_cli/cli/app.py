@@ -4,14 +4,18 @@
 1    an input could not be read, or an output not written
 2    wrong usage: an unknown option or name, a value out of range
 3    a student or a device cannot be had
-130  interrupted
+130  interrupted (Ctrl-C)
+143  terminated (SIGTERM)
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, NoReturn
 
 import typer
@@ -20,7 +24,7 @@ from .. import __version__
 from ..errors import RestorectError
 from . import degrade, doctor, enhance, models, train
 from .options import help_if_alone
-from .output import Output
+from .output import Output, let_go_of_broken_streams
 
 app = typer.Typer(
     name="restorect",
@@ -36,7 +40,7 @@ app.command("train", short_help="Train a student by a recipe.")(train.train)
 app.command("export", short_help="Turn a training run into a student that `enhance` can use.")(train.export)
 app.command("doctor", short_help="Check that everything is in order; a fix for each problem.")(doctor.doctor)
 
-_INTERRUPTED = 130
+_INTERRUPTED, _TERMINATED = 130, 143
 
 # Recent versions of Typer carry their own copy of Click: the base of its errors is found through one that it exports.
 _TyperError: type[Exception] = typer.BadParameter.__bases__[0].__bases__[0]
@@ -76,6 +80,17 @@ def restorect(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; never raises for anything a user can do."""
+    _reserve_closed_descriptors()
+    try:
+        with _termination_as_exception():
+            return _run(arguments)
+    except _Terminated:
+        return _fail("terminated", _TERMINATED)
+    finally:
+        let_go_of_broken_streams()
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         code = app(args=None if arguments is None else list(arguments), prog_name="restorect", standalone_mode=False)
         if code == _INTERRUPTED:  # how recent versions of Typer report Ctrl-C; older ones raise Abort
@@ -85,11 +100,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error), error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         return _fail("interrupted", _INTERRUPTED)
-    except BrokenPipeError:
-        _forget_stdout()
+    except BrokenPipeError:  # whoever read our output is gone
         return 1
     except _TyperError as error:
         return _usage_problem(error)
+    except OSError as error:  # as where Typer prints a help page to a full disk; files have errors of their own
+        return _fail(f"a file or stream cannot be used ({error}): check the free space and where the output goes", 1)
     except MemoryError:
         return _fail("out of memory: try a smaller --tile, or close other programs", 1)
     except Exception as error:
@@ -107,18 +123,40 @@ def _usage_problem(error: Exception) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    if os.environ.get("RESTORECT_DEBUG"):
+    if os.environ.get("RESTORECT_DEBUG", "0") not in ("", "0"):
         import traceback
 
-        traceback.print_exc()
+        Output(verbose=True).detail(traceback.format_exc().rstrip())
     Output().error(message)
     return code
 
 
-def _forget_stdout() -> None:
-    """Whoever read our output is gone: let the interpreter's last flush go nowhere instead of failing."""
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
+class _Terminated(BaseException):
+    """SIGTERM: everything on the way out tidies up as after Ctrl-C. Not an Exception, so that nothing catches it."""
+
+
+@contextmanager
+def _termination_as_exception() -> Iterator[None]:
+    def stop(*_: object) -> None:
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():  # only that one may set handlers
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+
+
+def _reserve_closed_descriptors() -> None:
+    """Of a stream that the caller closed, the number would go to the next file opened, and stray messages into it."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
 
 
 def run() -> NoReturn:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TextIO
+
+from ..errors import OutputError
 
 Advance = Callable[[int], None]
 
@@ -51,7 +54,7 @@ class Output:
     @contextmanager
     def progress(self, label: str, total: int) -> Iterator[Advance]:
         """A bar on standard error, for people at a terminal, once the work has lasted a while."""
-        if self.quiet or self.as_json or not sys.stderr.isatty():
+        if self.quiet or self.as_json or sys.stderr is None or not sys.stderr.isatty():
             yield lambda amount: None
             return
         from rich.console import Console
@@ -73,8 +76,36 @@ class Output:
             bar.stop()
 
 
-def _write(text: str, stream: TextIO) -> None:
-    """One line; a character that the terminal's encoding lacks is escaped, never a crash."""
+def stdout_error(error: OSError) -> OutputError:
+    """What to tell of a write that failed; a reader that went away (BrokenPipeError) is no matter for a message."""
+    return OutputError(f"cannot write to standard output ({error.strerror or error})", "check where it goes")
+
+
+def let_go_of_broken_streams() -> None:
+    """Let what a broken stream still holds go nowhere: the interpreter would try once more at its end, and complain."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def _write(text: str, stream: TextIO | None) -> None:
+    """One line, unless there is no such stream; what the terminal's encoding lacks is escaped, never a crash.
+
+    Raises OutputError or BrokenPipeError for standard output. Of a broken standard error nobody could be told.
+    """
+    if stream is None:  # closed by the caller, or a Windows program without a console
+        return
     encoding = stream.encoding or "utf-8"
-    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-    stream.flush()
+    try:
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        stream.flush()
+    except BrokenPipeError:
+        if stream is sys.stdout:
+            raise
+    except OSError as error:
+        if stream is sys.stdout:
+            raise stdout_error(error) from None
