@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -112,6 +113,28 @@ def test_missing_and_damaged_files(folder, content):
 def test_wrong_inputs_are_a_model_error(folder):
     with pytest.raises(ModelError, match="failed while running"):
         Graph(folder / "velocity.onnx", "cpu").run({"x": FEEDS["x"]})
+
+
+@pytest.mark.parametrize("use", ["restore", "doctor"])
+def test_nothing_is_reported_and_nothing_written_below_the_home(tmp_path, use):
+    """onnxruntime keeps a device id and a database there, unless told not to before it is imported."""
+    path = onnx_students.make_student(tmp_path / "student", "halve")
+    code = {
+        "restore": f"""
+import numpy as np
+from restorect_cli import Restorer
+result = Restorer("denoise", model={str(path)!r}, device="cpu", threads=1).restore(np.ones((9, 9, 3), np.float32))
+assert (result == 0.5).all()
+""",
+        "doctor": "from restorect_cli.doctor import examine; examine()",
+    }[use]
+    home = tmp_path / "home"
+    home.mkdir()
+    unset = ("ORT_DISABLE_TELEMETRY", "RESTORECT_HOME", "XDG_CACHE_HOME")
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    homes = dict.fromkeys(("HOME", "USERPROFILE", "LOCALAPPDATA"), str(home))
+    subprocess.run([sys.executable, "-c", code], env=environment | homes, check=True)
+    assert list(home.rglob("*")) == []
 
 
 def test_default_threads():

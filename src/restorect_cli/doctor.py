@@ -26,7 +26,8 @@ RUNTIME_PACKAGES = (
     "onnxruntime-openvino",
     "onnxruntime-rocm",
 )
-LIBRARIES = {"numpy": "numpy", "pillow": "PIL", "pyvips": "pyvips", "onnxruntime": "onnxruntime"}  # package -> module
+# package -> module; onnxruntime by way of the module that imports it without its telemetry
+LIBRARIES = {"numpy": "numpy", "pillow": "PIL", "pyvips": "pyvips", "onnxruntime": "restorect_cli.runtime"}
 LOW_MEMORY_BYTES = 1_500_000_000  # what a 48-megapixel photograph may take
 
 
@@ -65,6 +66,7 @@ def _library(package: str, module: str) -> Finding:
     except (ImportError, OSError) as error:  # OSError: a shared library that does not load
         problem = f"{package} does not load ({' '.join(str(error).split())})"
         return Finding("versions", package, "broken", problem, f"python -m pip install --force-reinstall {package}")
+    imported = getattr(imported, "ort", imported)
     version = str(getattr(imported, "__version__", None) or _installed_version(package) or "unknown")
     if module == "pyvips":
         version += f" with libvips {'.'.join(str(imported.version(part)) for part in range(3))}"

@@ -14,10 +14,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from .errors import DeviceError, ModelError, UsageError
+
+# From 1.31 on its import writes a device id and a database below the home and reports to Microsoft;
+# `ort.disable_telemetry_events()` comes after that.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+import onnxruntime as ort  # noqa: E402
 
 Tensor = NDArray[Any]
 
