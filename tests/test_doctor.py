@@ -51,6 +51,12 @@ def test_damaged_manifest_is_a_problem(weights: Path) -> None:
     assert problems()["manifest"].fix
 
 
+def test_damaged_cache_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "home" / "weights").mkdir(parents=True)
+    (tmp_path / "home" / "weights" / "manifest.json").write_text("{bad")
+    assert set(problems()) == {"fetched students"} and problems()["fetched students"].fix
+
+
 def test_threads_and_memory_are_plausible() -> None:
     assert 1 <= doctor.usable_threads() <= 4096
     free_bytes = doctor.available_memory_bytes()

@@ -192,6 +192,9 @@ def weights() -> Iterator[Finding]:
     except ModelError as error:
         yield Finding("weights", "manifest", "unreadable", error.problem, error.fix or "reinstall restorect")
         return
+    cache_problem = store.cache_problem()
+    if cache_problem is not None:
+        yield Finding("weights", "fetched students", "unreadable", cache_problem.problem, cache_problem.fix)
     if not students:
         fix = "python -m pip install --force-reinstall restorect, or restorect models pull NAME"
         yield Finding("weights", "students", "none", f"no students in {store.weights_dir()}", fix)

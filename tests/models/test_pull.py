@@ -147,6 +147,13 @@ def test_shipped_hashes_bind_the_default_repository(hub: HubServer, weights: Pat
         pull_from(hub)
 
 
+def test_a_damaged_cache_is_written_anew(hub: HubServer) -> None:
+    store.pulled_dir().mkdir(parents=True)
+    (store.pulled_dir() / "manifest.json").write_text("{bad")
+    assert pull_from(hub).student.origin == "pulled"
+    assert store.cache_problem() is None and store.find("derain").origin == "pulled"
+
+
 def test_cache_that_cannot_be_written(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a-file").touch()
     monkeypatch.setenv("RESTORECT_HOME", str(tmp_path / "a-file" / "home"))

@@ -111,6 +111,36 @@ def test_no_weights_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert not (tmp_path / "home").exists()
 
 
+def damage_the_cache(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A manifest that is none, one that may not be read, or a user without a home."""
+    if how == "no home":
+
+        def no_home() -> Path:
+            raise RuntimeError("Could not determine home directory.")
+
+        monkeypatch.setattr(Path, "home", no_home)
+        for name in ("RESTORECT_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+            monkeypatch.delenv(name, raising=False)
+        return
+    manifest = store.pulled_dir() / "manifest.json"
+    manifest.parent.mkdir(parents=True)
+    if how == "damaged":
+        manifest.write_text("{bad")
+    else:  # root may read everything, but nobody reads a folder as a file
+        manifest.mkdir()
+
+
+@pytest.mark.parametrize("how", ["damaged", "unreadable", "no home"])
+def test_a_cache_that_cannot_be_read_leaves_the_shipped_students(
+    weights: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    assert store.cache_problem() is None
+    damage_the_cache(how, monkeypatch)
+    assert store.find("denoise").origin == "shipped" and list(store.known()) == ["denoise-s"]
+    problem = store.cache_problem()
+    assert problem is not None and "RESTORECT_HOME" in problem.fix
+
+
 def test_cache_follows_the_platform(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RESTORECT_HOME", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")

@@ -43,7 +43,7 @@ from .. import __version__
 from ..errors import ModelError, OutputError, UsageError
 from . import store
 from .names import SIZES, TASKS
-from .specs import FileRecord, ManifestEntry, Role, parse_manifest
+from .specs import FileRecord, Manifest, ManifestEntry, Role, parse_manifest
 
 _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)})
 _TIMEOUT_SECONDS = 30.0  # without a single byte
@@ -195,7 +195,11 @@ def _install(entry: ManifestEntry) -> store.Student:
         os.replace(_partial(record), folder / store.FILE_NAMES[role])
     files = {role: store.record_of(folder / store.FILE_NAMES[role], root) for role in entry.files}
     placed = entry.model_copy(update={"files": files})
-    store.write_manifest(store.load_manifest(root).with_entry(placed), root)
+    try:
+        manifest = store.load_manifest(root)
+    except ModelError:  # damaged: it is written anew
+        manifest = Manifest()
+    store.write_manifest(manifest.with_entry(placed), root)
     for other in folder.parent.iterdir():
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)  # an older version; Windows may still hold its files

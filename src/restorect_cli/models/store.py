@@ -8,6 +8,7 @@ A third kind is a folder of one's own holding `prior.onnx` and `velocity.onnx`.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import sys
@@ -71,17 +72,27 @@ def weights_dir() -> Path:
 
 
 def cache_dir() -> Path:
-    """Folder for fetched students: RESTORECT_HOME, else the platform's cache. Not created by asking."""
+    """Folder for fetched students: RESTORECT_HOME, else the platform's cache. Not created by asking.
+
+    Raises ModelError where no variable names one and the user has no home.
+    """
     named = os.environ.get("RESTORECT_HOME")
     if named:
         return Path(named)
     if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
+        base = os.environ.get("LOCALAPPDATA") or str(_home() / "AppData" / "Local")
     elif sys.platform == "darwin":
-        base = str(Path.home() / "Library" / "Caches")
+        base = str(_home() / "Library" / "Caches")
     else:
-        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+        base = os.environ.get("XDG_CACHE_HOME") or str(_home() / ".cache")
     return Path(base) / "restorect"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:  # a user id that no account has, as in many containers
+        raise ModelError("this user has no home for fetched students", "set RESTORECT_HOME to a folder") from error
 
 
 def pulled_dir() -> Path:
@@ -108,13 +119,29 @@ def load_manifest(folder: Path | None = None) -> Manifest:
 
 
 def installed() -> list[Student]:
-    """Every student whose files are here, by name; of equal names the one that `find` would use."""
+    """Every student whose files are here, by name; of equal names the one that `find` would use.
+
+    A cache that cannot be read counts as empty: the shipped students do not need it. `cache_problem` tells.
+    """
     best: dict[str, Student] = {}
-    for student in [*_students(weights_dir(), load_manifest(), "shipped"), *_pulled()]:
+    students = _students(weights_dir(), load_manifest(), "shipped")
+    with contextlib.suppress(ModelError):
+        students += _students(pulled_dir(), load_manifest(pulled_dir()), "pulled")
+    for student in students:
         other = best.get(student.spec.name)
         if other is None or int(student.spec.version) >= int(other.spec.version):
             best[student.spec.name] = student
     return [best[name] for name in sorted(best)]
+
+
+def cache_problem() -> ModelError | None:
+    """Why the fetched students cannot be read, and the fix; None where they can, or where there are none."""
+    try:
+        load_manifest(pulled_dir())
+    except ModelError as error:
+        fix = "fetch anew with restorect models pull NAME, or set RESTORECT_HOME to a folder of yours"
+        return ModelError(error.problem, error.fix or fix)
+    return None
 
 
 def known() -> dict[str, ManifestEntry]:
@@ -240,10 +267,6 @@ def _by_name(name: str) -> Student:
     )
 
 
-def _pulled() -> list[Student]:
-    return _students(pulled_dir(), load_manifest(pulled_dir()), "pulled")
-
-
 def _students(root: Path, manifest: Manifest, origin: Origin) -> list[Student]:
     """The manifest's students whose folder holds their graphs; the rest can still be fetched."""
 
@@ -262,7 +285,7 @@ def _students(root: Path, manifest: Manifest, origin: Origin) -> list[Student]:
             root=root,
         )
         for entry in manifest.students
-        if (root / entry.files["velocity"].path).parent.is_dir()
+        if os.path.isdir((root / entry.files["velocity"].path).parent)  # Path.is_dir raises where it may not look
     ]
 
 
