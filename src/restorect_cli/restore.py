@@ -9,6 +9,8 @@ The same input on the same device and threads gives the same output, to the bit.
 
 from __future__ import annotations
 
+import operator
+import os
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -49,7 +51,8 @@ class Restorer:
     """One student, loaded and ready.
 
     task: "low-light", "derain", "denoise" or "raindrop".
-    model: a size ("s", "m"), a student's name, or a folder that holds prior.onnx and velocity.onnx.
+    model: a size ("s", "m"), a student's name, or a folder that holds prior.onnx and velocity.onnx: a Path,
+        or text with a separator ("./mine").
     steps: passes of the network, 1 to the student's most; None for the student's own default.
     strength: 0 (the input itself) to 1 (the whole restoration): how far the flow is followed.
     device: "auto" takes the best that works; a named one that cannot be had is an error.
@@ -66,7 +69,7 @@ class Restorer:
         self,
         task: str,
         *,
-        model: str = "s",
+        model: str | os.PathLike[str] = "s",
         # the flow
         steps: int | None = None,
         strength: float = 1.0,
@@ -201,9 +204,13 @@ def _graph(path: Path, device: Device, threads: int | None, inputs: set[str], ou
 def _steps(spec: StudentSpec, steps: int | None) -> int:
     if steps is None:
         return spec.default_steps
-    if not 1 <= steps <= spec.max_steps:
-        raise UsageError(f"{spec.name} cannot take {steps} steps", f"give 1 to {spec.max_steps}")
-    return steps
+    try:
+        whole = operator.index(steps)
+    except TypeError:
+        whole = 0
+    if not 1 <= whole <= spec.max_steps:
+        raise UsageError(f"{spec.name} cannot take {steps} steps", f"give a whole number from 1 to {spec.max_steps}")
+    return whole
 
 
 def _check_image(image: Image) -> None:

@@ -23,13 +23,26 @@ def test_found_by_folder(weights: Path, tmp_path: Path) -> None:
     student = store.find(None, str(folder))
     assert (student.spec.name, student.spec.version, student.origin) == ("derain-m", "7", "folder")
     assert student.entry is None
+    assert store.find("derain", folder) == student  # a Path is a folder too
+
+
+@pytest.mark.parametrize("name", ["s", "denoise-s"])
+def test_a_bare_word_is_a_name_and_no_folder(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A folder that happens to lie in the working directory does not replace a student whose hash is known."""
+    write_student(tmp_path, "denoise-s").rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert store.find("denoise", name).origin == "shipped"
+    for folder in (f"./{name}", str(tmp_path / name), Path(name)):
+        assert store.find("denoise", folder).origin == "folder"
 
 
 @pytest.mark.parametrize(
     ("task", "model", "error", "says"),
     [
         ("sharpen", "s", UsageError, "unknown task 'sharpen': choose low-light, derain, denoise, raindrop"),
-        ("denoise", "xl", UsageError, "unknown model 'xl'"),
+        ("denoise", "xl", UsageError, "or a folder (written ./xl)"),
         (None, "s", UsageError, "is a size and needs a task"),
         ("derain", "denoise-s", UsageError, "made for denoise, not for derain"),
         ("derain", "s", ModelError, "there is no student 'derain-s' yet: students here: denoise-s"),

@@ -68,7 +68,7 @@ def list_students(as_json: Json = False) -> None:
 @app.command(short_help="Everything known about one student.")
 def info(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A student, as in `models list`, or a folder holding one.")
+        str, typer.Argument(metavar="NAME", help="A student, as in `models list`, or a folder holding one (./mine).")
     ],
     as_json: Json = False,
 ) -> None:

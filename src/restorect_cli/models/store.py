@@ -153,16 +153,20 @@ def known() -> dict[str, ManifestEntry]:
     return dict(sorted(entries.items()))
 
 
-def find(task: str | None, model: str = "s", *, check: bool = True) -> Student:
+def find(task: str | None, model: str | os.PathLike[str] = "s", *, check: bool = True) -> Student:
     """The student for `task`; its files are hashed first unless `check` is false.
 
-    model: a size ("s", "m"), a full name ("denoise-s") or a folder with prior.onnx and velocity.onnx;
-    with a name or a folder `task` may be None. Raises UsageError for an unknown task or model or one
+    model: a size ("s", "m"), a full name ("denoise-s") or a folder with prior.onnx and velocity.onnx, written
+    with a separator ("./denoise-s") or given as a Path: a bare word is a name, whatever lies in the working
+    directory. With a name or a folder `task` may be None. Raises UsageError for an unknown task or model or one
     made for another task, ModelError when its files are missing or damaged.
     """
     if task is not None and task not in TASKS:
         raise UsageError(f"unknown task '{task}'", f"choose {', '.join(TASKS)}")
-    student = _from_folder(Path(model)) if _is_path(model) else _by_name(_full_name(task, model))
+    if isinstance(model, str) and "/" not in model and os.sep not in model:
+        student = _by_name(_full_name(task, model))
+    else:
+        student = _from_folder(Path(model))
     if task is not None and student.spec.task != task:
         problem = f"model '{model}' is made for {student.spec.task}, not for {task}"
         raise UsageError(problem, f"use --task {student.spec.task}, or another model")
@@ -239,10 +243,6 @@ def record_of(path: Path, root: Path) -> FileRecord:
     return FileRecord(path=path.relative_to(root).as_posix(), sha256=digest.hexdigest(), bytes=size)
 
 
-def _is_path(model: str) -> bool:
-    return "/" in model or os.sep in model or (Path(model) / FILE_NAMES["velocity"]).is_file()
-
-
 def _full_name(task: str | None, model: str) -> str:
     if model not in SIZES:
         return model
@@ -262,9 +262,8 @@ def _by_name(name: str) -> Student:
     if name in {f"{task}-{size}" for task in TASKS for size in SIZES}:
         fix = f"students here: {with_weights}; look for it with: restorect models pull {name}"
         raise ModelError(f"there is no student '{name}' yet", fix)
-    raise UsageError(
-        f"unknown model '{name}'", f"choose a size ({', '.join(SIZES)}), a student ({with_weights}) or a folder"
-    )
+    fix = f"choose a size ({', '.join(SIZES)}), a student ({with_weights}) or a folder (written ./{name})"
+    raise UsageError(f"unknown model '{name}'", fix)
 
 
 def _students(root: Path, manifest: Manifest, origin: Origin) -> list[Student]:
