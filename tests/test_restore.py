@@ -139,6 +139,7 @@ def test_bad_images(student, bad, words):
         ({"grid": "log"}, UsageError),
         ({"device": "tpu"}, UsageError),
         ({"threads": 0}, UsageError),
+        ({"threads": 100_000}, UsageError),
         ({"tile": 8}, UsageError),
         ({"precision": "fp8"}, UsageError),
         ({"precision": "int8"}, ModelError),

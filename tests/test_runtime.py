@@ -137,8 +137,22 @@ assert (result == 0.5).all()
     assert list(home.rglob("*")) == []
 
 
-def test_default_threads():
-    assert default_threads() >= 1
+@pytest.mark.parametrize(
+    ("quota", "threads"),
+    [("max 100000", 6), ("250000 100000", 2), ("50000 100000", 1), ("9900000 100000", 6), ("odd", 6), (None, 6)],
+)
+def test_default_threads_are_the_containers_share(monkeypatch, tmp_path, quota, threads):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(6), raising=False)
+    monkeypatch.setattr(runtime, "_CPU_QUOTA", tmp_path / "cpu.max")
+    if quota is not None:
+        (tmp_path / "cpu.max").write_text(quota)
+    assert default_threads() == threads
+
+
+@pytest.mark.parametrize("threads", [-1, 0, runtime.MOST_THREADS + 1, 100_000])
+def test_threads_out_of_range(folder, threads):
+    with pytest.raises(UsageError, match="give 1 to"):
+        Graph(folder / "prior.onnx", "cpu", threads)
 
 
 def test_a_memory_failure_inside_the_runtime_is_a_memory_error(tmp_path):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 
 from . import __version__
 from .errors import ModelError
@@ -89,11 +90,18 @@ def _runtime_conflict() -> Iterator[Finding]:
     yield Finding("versions", "onnxruntime packages", ", ".join(present), "they overwrite each other's files", fix)
 
 
+def _runtime() -> ModuleType | None:
+    """The one module that uses onnxruntime, or None where that does not load."""
+    try:
+        return importlib.import_module(".runtime", __package__)
+    except (ImportError, OSError):
+        return None
+
+
 def devices() -> Iterator[Finding]:
     """Which devices really ran a small network; only an unusable CPU is a problem."""
-    try:
-        from . import runtime
-    except (ImportError, OSError):
+    runtime = _runtime()
+    if runtime is None:
         yield Finding("devices", "all", "not tried", "onnxruntime does not load", "see onnxruntime above")
         return
     for name, reason in runtime.usable_devices().items():
@@ -108,7 +116,9 @@ def devices() -> Iterator[Finding]:
 
 def machine() -> Iterator[Finding]:
     """Threads and memory this process may use."""
-    yield Finding("machine", "threads", f"{usable_threads()} usable of {os.cpu_count() or 1}")
+    runtime = _runtime()
+    threads = "unknown" if runtime is None else f"{runtime.default_threads()} usable of {os.cpu_count() or 1}"
+    yield Finding("machine", "threads", threads)
     limit = os.environ.get("OMP_NUM_THREADS")
     if limit is not None:
         yield Finding("machine", "OMP_NUM_THREADS", f"{limit} (restorect does not use it; --threads decides)")
@@ -124,16 +134,6 @@ def machine() -> Iterator[Finding]:
 
 def _gigabytes(amount: int) -> str:
     return f"{amount / 1e9:.1f} GB free"
-
-
-def usable_threads() -> int:
-    """Processors this process may run on, a container's quota included."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-        return max(1, min(count, int(quota) // int(period))) if quota != "max" else count
-    except (OSError, ValueError):
-        return count
 
 
 def available_memory_bytes() -> int | None:

@@ -23,7 +23,7 @@ from .flow import GridKind, Solver, check_grid, check_target, evaluations_per_st
 from .models.specs import StudentSpec
 from .models.store import find
 from .prior import PriorInputs, prior_inputs
-from .runtime import Device, Graph, resolve_device
+from .runtime import Device, Graph, check_threads, resolve_device
 from .source import ArraySource, Image, ImageSource
 from .tiling import Emit, run_tiles, smallest_tile_px, tile_px_for_budget
 
@@ -90,9 +90,7 @@ class Restorer:
         self._times = stop_at_strength(time_grid(self.steps, grid or self.spec.grid), strength)
         self._tile_px = self._tile(tile, memory_budget_bytes)
         check_grid(self._times)
-        if threads is not None and threads < 1:
-            raise UsageError(f"{threads} threads cannot run anything", "give at least 1")
-
+        threads = check_threads(threads)
         if precision not in ("fp32", "int8"):
             raise UsageError(f"unknown precision {precision!r}", "choose fp32 or int8")
         velocity = student.velocity if precision == "fp32" else student.velocity_int8
@@ -191,7 +189,7 @@ def _step(predict: _Predictor, times: list[float], index: int, solver: Solver, w
     return step(predict, window, times, index, solver=solver)
 
 
-def _graph(path: Path, device: Device, threads: int | None, inputs: set[str], output: str) -> Graph:
+def _graph(path: Path, device: Device, threads: int, inputs: set[str], output: str) -> Graph:
     graph = Graph(path, device, threads)
     if set(graph.inputs) != inputs or output not in graph.outputs:
         raise ModelError(
