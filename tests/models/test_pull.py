@@ -38,6 +38,20 @@ def test_fetches_checks_and_installs(hub: HubServer) -> None:
     assert not (store.cache_dir() / "partial").exists()
 
 
+def test_contents_come_from_another_server_which_gets_no_token(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    with HubServer(tmp_path / "hub") as storage:
+        hub.storage = storage
+        storage.cuts[VELOCITY] = 1
+        student = pull_from(hub).student
+    assert student.velocity.read_bytes() == (hub.root / VELOCITY).read_bytes()
+    half = (hub.root / VELOCITY).stat().st_size // 2
+    assert storage.fetched(VELOCITY) == [None, f"bytes={half}-"]
+    assert set(hub.tokens) == {"Bearer hf_secret"} and set(storage.tokens) == {None}
+
+
 def test_second_time_nothing_is_fetched_unless_forced(hub: HubServer) -> None:
     pull_from(hub)
     assert pull_from(hub).fetched_bytes == 0 and len(hub.fetched(VELOCITY)) == 1
