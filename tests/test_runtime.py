@@ -12,7 +12,8 @@ import pytest
 
 from restorect_cli import runtime
 from restorect_cli.errors import DeviceError, ModelError, UsageError
-from restorect_cli.runtime import DEVICES, Device, Graph, default_threads, resolve_device, usable_devices
+from restorect_cli.models.names import DEVICES
+from restorect_cli.runtime import Device, Graph, default_threads, resolve_device, usable_devices
 
 FEEDS = {
     "x": np.ones((1, 3, 8, 8), np.float32),

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DeviceError, ModelError, UsageError
+from .models.names import DEVICES
 
 # From 1.31 on its import writes a device id and a database below the home and reports to Microsoft;
 # `ort.disable_telemetry_events()` comes after that.
@@ -32,9 +33,6 @@ _PROVIDERS = {
     "openvino": "OpenVINOExecutionProvider",
     "cpu": "CPUExecutionProvider",
 }
-DEVICES = ("auto", "cpu", "cuda", "coreml", "directml", "openvino")
-"""What a user may ask for."""
-
 _BEST_FIRST = ("cuda", "directml", "coreml", "openvino", "cpu")
 
 _HOW_TO_GET = {
