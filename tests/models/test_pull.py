@@ -168,6 +168,12 @@ def test_a_damaged_cache_is_written_anew(hub: HubServer) -> None:
     assert store.cache_problem() is None and store.find("derain").origin == "pulled"
 
 
+def test_a_stored_token_that_cannot_be_read(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path))  # a folder: not even for root
+    with pytest.raises(ModelError, match="cannot be read .*HF_HOME"):
+        pull_from(hub)
+
+
 def test_cache_that_cannot_be_written(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a-file").touch()
     monkeypatch.setenv("RESTORECT_HOME", str(tmp_path / "a-file" / "home"))

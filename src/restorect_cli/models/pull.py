@@ -217,7 +217,11 @@ def _partial(record: FileRecord) -> Path:
 
 
 def _headers() -> dict[str, str]:
-    headers: dict[str, str] = build_hf_headers(library_name="restorect", library_version=__version__)
+    try:
+        headers: dict[str, str] = build_hf_headers(library_name="restorect", library_version=__version__)
+    except OSError as error:  # the stored token, in the home of another user
+        problem = f"{error.filename or 'the token of huggingface_hub'} cannot be read ({error.strerror})"
+        raise ModelError(problem, "set HF_HOME to a folder of yours") from error
     return {**headers, "Accept-Encoding": "identity"}  # sizes and ranges count the file's own bytes
 
 
