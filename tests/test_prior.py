@@ -69,3 +69,45 @@ def test_statistics_are_ordered_by_quantile_then_channel():
 @pytest.mark.parametrize(("size", "factor"), [((100, 256), 1), ((257, 100), 2), ((6000, 8000), 32), ((1, 1), 1)])
 def test_thumb_factor_is_the_smallest_that_fits(size, factor):
     assert thumb_factor(*size, 256) == factor
+
+
+class CutOut:
+    """A picture premultiplied by its alpha, as files with transparency are seen."""
+
+    def __init__(self, image: np.ndarray, alpha: np.ndarray) -> None:
+        self.image, self.alpha = image * alpha[..., None], alpha
+        self.height, self.width = alpha.shape
+
+    def window(self, y0, y1, x0, x1):
+        return self.image[y0:y1, x0:x1]
+
+    def coverage(self, y0, y1):
+        return self.alpha[y0:y1]
+
+
+def test_a_cut_out_is_as_bright_and_as_noisy_as_the_photograph():
+    rng = np.random.default_rng(0)
+    image = (0.6 + 0.1 * rng.standard_normal((96, 128, 3))).astype(np.float32)
+    alpha = np.zeros((96, 128), np.float32)
+    alpha[16:56, 16:80] = 1
+    seen, whole = prior_inputs(CutOut(image, alpha), 32), prior_inputs(ArraySource(image), 32)
+    assert abs(seen.thumb.mean() - 0.6) < 0.01 and seen.thumb.min() > 0.5
+    np.testing.assert_allclose(seen.statistics[3:6], whole.statistics[3:6], rtol=0.05)
+    nothing = prior_inputs(CutOut(image, np.zeros_like(alpha)), 32)
+    assert (nothing.thumb == 0).all() and np.isfinite(nothing.statistics).all()
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_bars_do_not_hide_the_noise(level):
+    rng = np.random.default_rng(0)
+    image = (0.5 + 0.1 * rng.standard_normal((160, 160, 3))).astype(np.float32)
+    image[:48] = level
+    np.testing.assert_allclose(prior_inputs(ArraySource(image), 32).statistics, 0.1, rtol=0.25)
+    sky = image.copy()
+    sky[:48] = np.clip(1 + 0.1 * rng.standard_normal((48, 160, 3)), 0, 1)  # clipped half-noise
+    np.testing.assert_allclose(prior_inputs(ArraySource(sky), 32).statistics, 0.1, rtol=0.25)
+
+
+def test_a_picture_of_nothing_but_black_and_white_is_measured_all_the_same():
+    image = np.random.default_rng(0).integers(0, 2, (64, 64, 3)).astype(np.float32)
+    np.testing.assert_allclose(prior_inputs(ArraySource(image), 32).statistics[3:6], 0.5, atol=0.05)

@@ -60,6 +60,13 @@ class WorkingView:
             srgb *= to_depth(self._picture.alpha[y0:y1, x0:x1], 32)[..., None]
         return srgb
 
+    def coverage(self, y0: int, y1: int) -> NDArray[np.float32] | None:
+        """Alpha of these rows as float32 (y1−y0, width) in [0, 1], by which `window` is premultiplied; None without."""
+        if self._picture.alpha is None:
+            return None
+        alpha: NDArray[np.float32] = to_depth(self._picture.alpha[y0:y1], 32)
+        return alpha
+
     def apply(self, y0: int, restored_rows: NDArray[np.float32]) -> None:
         """Carry the change of these rows, float32 (h, width, 3) as `window` gave them, into the result from y0 on.
 

@@ -5,7 +5,8 @@
     ├── OutputError     exit 1   a file could not be written
     ├── UsageError      exit 2   an unknown name or a value out of range
     ├── ModelError      exit 3   a student is missing, damaged or of another version
-    └── DeviceError     exit 3   the device asked for cannot be had
+    ├── DeviceError     exit 3   the device asked for cannot be had
+    └── StoppedError    exit 130 stopped by the user, after its work was saved
 
 Every error says what happened, to which file, and what to do next. The command line prints
 `str(error)` on one line and exits with `error.exit_code`; no traceback unless asked for.
@@ -53,3 +54,9 @@ class DeviceError(RestorectError):
     """The device asked for cannot be had."""
 
     exit_code = 3
+
+
+class StoppedError(RestorectError):
+    """Stopped by the user (Ctrl-C), after its work was saved; `fix` says how to go on."""
+
+    exit_code = 130

@@ -72,6 +72,11 @@ def step_weight(t: float, t_next: float) -> float:
     return 1.0 - t_next / t
 
 
+def displacement_weight(target: Target, t: float, t_next: float) -> float:
+    """What a prediction at `t` is multiplied by in a step to `t_next`; training's roll-outs use the same."""
+    return step_weight(t, t_next) if target == "cumulative" else t - t_next
+
+
 def sample(
     predict: Predictor,
     y: Pixels,
@@ -104,8 +109,8 @@ def step(predict: Predictor, x: Pixels, grid: list[float], index: int, *, solver
         return x
     first = predict(x, t)
     if solver == "euler" or index == len(grid) - 2:
-        return _minus(x, _displacement_weight(predict.target, t, t_next), first)
-    ahead = _minus(x, _displacement_weight(predict.target, t, t_next), first)
+        return _minus(x, displacement_weight(predict.target, t, t_next), first)
+    ahead = _minus(x, displacement_weight(predict.target, t, t_next), first)
     second = predict(ahead, t_next)
     half = (t - t_next) / 2
     halfway = _minus(x, half * _velocity_weight(predict.target, t), first)
@@ -134,10 +139,6 @@ def check_grid(grid: list[float]) -> None:
     falling = all(later <= earlier for earlier, later in zip(grid, grid[1:], strict=False))
     if len(grid) < 2 or grid[0] != 1.0 or not falling or grid[-1] < 0.0 or grid[-2] <= 0.0:
         raise UsageError(f"{grid} is not a time grid", "give times that fall from 1 to 0")
-
-
-def _displacement_weight(target: Target, t: float, t_next: float) -> float:
-    return step_weight(t, t_next) if target == "cumulative" else t - t_next
 
 
 def _velocity_weight(target: Target, t: float) -> float:

@@ -24,7 +24,7 @@ from .models.specs import StudentSpec
 from .models.store import find
 from .prior import PriorInputs, prior_inputs
 from .runtime import Device, Graph, check_threads, resolve_device
-from .source import ArraySource, Image, ImageSource
+from .source import ArraySource, Image, ImageSource, PictureSource
 from .tiling import Emit, run_tiles, smallest_tile_px, tile_px_for_budget
 
 Precision = Literal["fp32", "int8"]
@@ -116,7 +116,7 @@ class Restorer:
         self.restore_source(ArraySource(image), emit)
         return result
 
-    def restore_source(self, source: ImageSource, emit: Emit) -> None:
+    def restore_source(self, source: PictureSource, emit: Emit) -> None:
         """The same for a picture that is read in windows; `emit(y0, rows)` takes finished full-width rows in order.
 
         Memory stays at a band of tiles. After a memory failure rows not yet taken are made anew with smaller tiles.

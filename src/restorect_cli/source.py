@@ -26,6 +26,17 @@ class ImageSource(Protocol):
         ...
 
 
+class PictureSource(ImageSource, Protocol):
+    """A whole picture, which may be transparent in places."""
+
+    def coverage(self, y0: int, y1: int) -> Image | None:
+        """How visible each pixel of these rows is, (y1−y0, width) in [0, 1]; None where all are.
+
+        Windows are premultiplied by it; whoever averages a picture divides by it.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class ArraySource:
     """An image already in memory, H×W×3 float32, seen as a source; windows are views of it."""
@@ -42,3 +53,6 @@ class ArraySource:
 
     def window(self, y0: int, y1: int, x0: int, x1: int) -> Image:
         return self.image[y0:y1, x0:x1]
+
+    def coverage(self, y0: int, y1: int) -> Image | None:
+        return None

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import copy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -16,6 +19,21 @@ from restorect_cli.training.nets.student import SHAPES, Student
 from restorect_cli.training.recipe import Recipe
 
 from .conftest import picture
+
+_traced: dict[str, onnx.ModelProto] = {}
+
+
+@pytest.fixture(autouse=True)
+def traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tracing takes seconds, and all tests here export the same student: the graphs of the first are kept."""
+    trace = exporting._to_onnx
+
+    def traced(module: torch.nn.Module, inputs: Any, names: Any, output: str, dynamic: Any) -> onnx.ModelProto:
+        if output not in _traced:
+            _traced[output] = trace(module, inputs, names, output, dynamic)
+        return copy.deepcopy(_traced[output])
+
+    monkeypatch.setattr(exporting, "_to_onnx", traced)
 
 
 def shaken() -> Student:

@@ -29,7 +29,7 @@ def test_a_resumed_run_is_the_uninterrupted_run_bit_for_bit(data: Path, recipe: 
 
 def test_training_learns(data: Path, recipe: Recipe, tmp_path: Path):
     recipe = recipe.model_copy(
-        update={"iterations": 150, "batch": 4, "learning_rate": 3e-3, "source": recipe.source[1:]}
+        update={"iterations": 90, "batch": 4, "learning_rate": 4e-3, "source": recipe.source[1:]}
     )
     trainer = Trainer(recipe, data, tmp_path / "run", threads=1)
     before = trainer.validate()

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import torch
 
-from restorect_cli.training.objective import detail_loss, draw_times, flow_loss, flow_target, path_point
+from restorect_cli.flow import time_grid
+from restorect_cli.training.objective import detail_errors, draw, draw_times, flow_target, path_point, sample_errors
+from restorect_cli.training.recipe import Recipe
 
 
 def images() -> tuple[torch.Tensor, torch.Tensor]:
@@ -35,16 +37,38 @@ def test_times_stand_at_the_start_as_often_as_asked():
     assert float(t.min()) >= 0 and abs(float(t[t < 1].mean()) - 0.5) < 0.01
 
 
-def test_losses_by_hand():
+def test_start_share_one_is_the_one_step_baseline():
+    assert torch.equal(draw_times(500, 1.0, torch.Generator().manual_seed(0)), torch.ones(500))
+
+
+def test_errors_by_hand():
     wanted, prediction = torch.zeros(2, 3, 4, 4), torch.zeros(2, 3, 4, 4)
     prediction[0] = 0.2
-    assert abs(float(flow_loss(prediction, wanted, "l1")) - 0.1) < 1e-6
-    assert abs(float(flow_loss(prediction, wanted, "l2")) - 0.1) < 1e-3
+    torch.testing.assert_close(sample_errors(prediction, wanted, "l1"), torch.tensor([0.2, 0.0]))
+    torch.testing.assert_close(sample_errors(prediction, wanted, "l2"), torch.tensor([0.2, 0.0]), atol=1e-3, rtol=0)
 
 
-def test_detail_loss_sees_a_grid_and_not_an_exposure():
+def test_draws_depend_on_the_recipe_and_the_iteration_only(recipe: Recipe):
+    recipe = recipe.model_copy(update={"consistency": "cheap", "batch": 9})
+    assert draw(recipe, 4).stop == draw(recipe, 4).stop and torch.equal(draw(recipe, 4).t, draw(recipe, 4).t)
+    assert not torch.equal(draw(recipe, 4).t, draw(recipe, 5).t)
+    off = recipe.model_copy(update={"consistency": "off"})
+    assert torch.equal(draw(off, 4).t, draw(recipe, 4).t)  # switching it on leaves the flow's own times alone
+    assert draw(off, 4).rolled == 0 and draw(recipe, 4).rolled == 5
+
+
+def test_roll_outs_follow_the_grids_of_inference(recipe: Recipe):
+    for kind in ("hand-set", "uniform"):
+        of_kind = recipe.model_copy(update={"consistency": "cheap", "grid": kind})
+        drawn = [draw(of_kind, number) for number in range(200)]
+        assert {d.grid for d in drawn} == {tuple(time_grid(steps, kind)) for steps in (2, 3, 4)}
+        stops = {(len(d.grid) - 1, d.stop) for d in drawn}
+        assert stops == {(2, 1), (3, 1), (3, 2), (4, 1), (4, 2), (4, 3)}
+
+
+def test_detail_errors_see_a_grid_and_not_an_exposure():
     y, x = images()
-    assert float(detail_loss(x + 0.3, x)) < 1e-6
+    assert float(detail_errors(x + 0.3, x).max()) < 1e-6
     grid = torch.zeros_like(x)
     grid[..., ::2] = 0.1
-    assert abs(float(detail_loss(x + grid, x)) - 0.1) < 1e-6
+    torch.testing.assert_close(detail_errors(x + grid, x), torch.full((3,), 0.1))

@@ -18,7 +18,7 @@ import typer
 
 from .. import __version__
 from ..errors import RestorectError
-from . import doctor, enhance, models, train
+from . import degrade, doctor, enhance, models, train
 from .options import help_if_alone
 from .output import Output
 
@@ -31,6 +31,7 @@ app = typer.Typer(
 )
 app.command("enhance", short_help="Repair photographs.")(enhance.enhance)
 app.add_typer(models.app, name="models")
+app.command("degrade", short_help="Make training pairs from clean photographs.")(degrade.degrade)
 app.command("train", short_help="Train a student by a recipe.")(train.train)
 app.command("export", short_help="Turn a training run into a student that `enhance` can use.")(train.export)
 app.command("doctor", short_help="Check that everything is in order; a fix for each problem.")(doctor.doctor)

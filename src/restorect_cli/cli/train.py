@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import UsageError
+from ..errors import StoppedError, UsageError
 from .options import Quiet, choose
 from .output import Output
 
 if TYPE_CHECKING:
-    from ..training.loop import Progress
+    from ..training.loop import Progress, Trainer
 
 TRAIN_DEVICES = ("cpu", "cuda")
 
@@ -30,7 +30,11 @@ def train(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", metavar="RUN", help="Folder of this run: checkpoint, weights, log.", show_default=False
+            "--output",
+            "-o",
+            metavar="RUN",
+            help="Folder of this run: checkpoint, weights, log, plot.",
+            show_default=False,
         ),
     ],
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in RUN stopped.")] = False,
@@ -50,22 +54,32 @@ def train(
 ) -> None:
     """Trains a student by a recipe. Needs the extra `train` (pip install 'restorect[train]').
 
-    Can be stopped at any moment and resumed: the data order depends on nothing but the recipe. RUN then
-    holds ema.safetensors, which `restorect export` turns into a student, and log.jsonl.
+    Can be stopped at any moment (Ctrl-C saves first) and resumed: the data order depends on nothing but the
+    recipe. RUN then holds ema.safetensors, which `restorect export` turns into a student, log.jsonl, and
+    loss.png, a plot of it. A recipe is the whole record of a run, so nothing in it can be set from here: copy
+    one and change it.
+
+    Several GPUs: start it through torchrun. Every batch is shared among the processes, so the recipe stays the same.
 
     \b
     Examples:
       restorect train denoise-s --data ./pictures -o runs/denoise --time-limit 30
       restorect train denoise-s --data ./pictures -o runs/denoise --resume
+      torchrun --nproc-per-node 4 -m restorect_cli train m.toml --data ./pictures -o runs/m --device cuda
       restorect export runs/denoise -o my-students/denoise-s
     """
     output_device = choose("--device", device, TRAIN_DEVICES)
     _need_torch()
     from ..training.loop import Trainer
+    from ..training.ranks import join
     from ..training.recipe import load_recipe
 
-    out = Output(quiet=quiet)
-    trainer = Trainer(load_recipe(recipe), data, output, device=output_device, threads=threads, resume=resume)
+    with join(output_device) as ranks:
+        trainer = Trainer(load_recipe(recipe), data, output, ranks=ranks, threads=threads, resume=resume)
+        _train(trainer, time_limit, Output(quiet=quiet or not ranks.leads))
+
+
+def _train(trainer: Trainer, time_limit: float | None, out: Output) -> None:
     left = trainer.recipe.iterations - trainer.iteration
     with out.progress(f"{trainer.recipe.task}, {trainer.recipe.iterations} iterations", left) as advance:
 
@@ -77,12 +91,11 @@ def train(
 
         limit = None if time_limit is None else 60 * time_limit
         done = trainer.train(time_limit=limit, report=report)
-    state = (
-        "done"
-        if done
-        else f"stopped at iteration {trainer.iteration} of {trainer.recipe.iterations}; go on with --resume"
-    )
-    out.result(f"{output}: {state}", {"run": str(output), "iteration": trainer.iteration, "done": done})
+    where = f"at iteration {trainer.iteration} of {trainer.recipe.iterations}"
+    if trainer.interrupted and not done and trainer.ranks.leads:  # one process speaks for all
+        raise StoppedError(f"interrupted {where}, all saved in {trainer.run}", "go on with --resume")
+    state = "done" if done else f"stopped {where}; go on with --resume"
+    out.result(f"{trainer.run}: {state}", {"run": str(trainer.run), "iteration": trainer.iteration, "done": done})
 
 
 def export(

@@ -1,1 +1,4 @@
-"""Everything that imports torch: networks, degradations, training and export (extra `train`)."""
+"""Everything that imports torch: networks, training and export (extra `train`).
+
+This module itself, `degrade` and `pairs` do not: `restorect degrade` runs without torch.
+"""

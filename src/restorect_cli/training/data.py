@@ -4,8 +4,9 @@ A sample is (y, x, thumb): degraded and clean crop, and the whole degraded pictu
 the prior sees the whole scene in use. Where a pair folder has `input_whole/`, that is the whole
 picture; else the thumbnail is made from the picture at hand.
 
-Every batch is drawn from its own generator, seeded by (seed, iteration): a resumed run sees exactly
-the data it would have seen, and no generator state needs saving.
+Every sample is drawn from its own generator, seeded by (seed, iteration, number in the batch): a resumed run
+sees exactly the data it would have seen, no generator state needs saving, and of several processes each makes
+only its share of a batch.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from ..errors import InputError
 from ..prior import prior_inputs_batch
@@ -59,7 +60,7 @@ def read_pixels(path: Path) -> Pixels:
     try:
         with Image.open(path) as image:
             return np.asarray(image.convert("RGB"))
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # a damaged file may raise anything inside a decoder
         raise InputError(f"cannot read training picture {path}", f"remove or replace it ({error})") from error
 
 
@@ -202,7 +203,7 @@ def scene_labels(thumbs: Sequence[FloatImage]) -> NDArray[np.int64]:
 
 
 class PairStream:
-    """Draws batches from the recipe's sources; `batch(i)` depends on nothing but the recipe and i."""
+    """Draws batches from the recipe's sources; sample k of batch i depends on nothing but the recipe, i and k."""
 
     def __init__(self, recipe: Recipe, root: Path) -> None:
         self.recipe = recipe
@@ -225,15 +226,16 @@ class PairStream:
         weights = np.array([source.weight for source in recipe.source])
         self.weights = weights / weights.sum()
 
-    def batch(self, iteration: int) -> Batch:
-        """Training batch number `iteration`."""
-        rng = np.random.default_rng([self.recipe.seed, 1, iteration])
-        chosen = rng.choice(len(self.weights), size=self.recipe.batch, p=self.weights)
+    def batch(self, iteration: int, rank: int = 0, ranks: int = 1) -> Batch:
+        """Training batch number `iteration`; of several `ranks`, samples rank, rank + ranks, ... of it."""
+        seed = [self.recipe.seed, 1, iteration]
+        chosen = np.random.default_rng(seed).choice(len(self.weights), size=self.recipe.batch, p=self.weights)
         samples = []
-        for index in chosen:
-            items = self.train[index]
+        for number in range(rank, self.recipe.batch, ranks):
+            rng = np.random.default_rng([*seed, 1 + number])  # numpy takes a trailing 0 for nothing
+            items = self.train[chosen[number]]
             item = items[rng.integers(len(items))]
-            samples.append(draw(item, self.degradations[index], self.recipe.crop_px, rng))
+            samples.append(draw(item, self.degradations[chosen[number]], self.recipe.crop_px, rng))
         return collate(samples)
 
     def validation_batches(self, size_px: int, limit: int) -> list[tuple[str, Batch]]:

@@ -52,6 +52,7 @@ def describe(student: Student, recipe: Recipe, *, licence: str, training_data: s
         size="m" if recipe.net == "m" else "s",
         version=version,
         target=recipe.target,
+        grid=recipe.grid,
         size_multiple=SIZE_MULTIPLE,
         halo_px=receptive_radius_px(student.shape),
         prior_px=PRIOR_PX,

@@ -5,30 +5,38 @@
       checkpoint.pt      everything it takes to go on (written aside, then renamed)
       ema.safetensors    the weights to export
       log.jsonl          losses, seconds, validation PSNR
+      loss.png           the log as a picture, drawn whenever training stops
 
 The checkpoint holds tensors and numbers only and is read with `weights_only=True`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from ..errors import InputError, OutputError, RestorectError, UsageError
 from .data import Batch, PairStream
 from .nets.student import SHAPES, Student
-from .objective import detail_loss, draw_times, flow_loss, flow_target, path_point
+from .objective import LossKind, Objective, draw
+from .plot import plot
+from .ranks import Ranks
 from .recipe import Recipe
 
 CHECKPOINT_SECONDS = 240
@@ -44,6 +52,14 @@ class Progress:
     iterations: int
     loss: float
     validation: dict[str, float] | None
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Means over the batch of one step; `consistency` is None where nothing was rolled out."""
+
+    flow: float
+    consistency: float | None
 
 
 class Ema:
@@ -69,7 +85,7 @@ def learning_rate(recipe: Recipe, iteration: int) -> float:
 
 
 class Trainer:
-    """One run of one recipe in one folder."""
+    """One run of one recipe in one folder; with several `ranks`, one process's part of it."""
 
     def __init__(
         self,
@@ -77,13 +93,18 @@ class Trainer:
         data: Path,
         run: Path,
         *,
-        device: str = "cpu",
+        ranks: Ranks | None = None,
         threads: int | None = None,
         resume: bool = False,
     ) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
-        self.recipe, self.run, self.device = recipe, run, torch.device(device)
+        self.ranks = ranks or Ranks()
+        self.recipe, self.run, self.device = recipe, run, torch.device(self.ranks.device)
+        if recipe.batch < self.ranks.count:
+            raise UsageError(
+                f"a batch of {recipe.batch} cannot be shared among {self.ranks.count} processes", "start fewer"
+            )
         torch.manual_seed(recipe.seed)
         self.model = Student(SHAPES[recipe.net]).to(self.device)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -92,76 +113,110 @@ class Trainer:
         )
         self.ema = Ema(self.model, recipe.ema)
         self.iteration = 0
+        self.interrupted = False  # whether the last `train` was stopped by a signal
         if resume:
             self._load()
         elif (run / "checkpoint.pt").exists():
             raise UsageError(f"{run} already holds a run", "continue it with --resume or name another folder")
         self.stream = PairStream(recipe, data)
-        self._prepare_folder()
+        self.objective: nn.Module = Objective(self.model, recipe)
+        if self.ranks.count > 1:
+            self.objective = DistributedDataParallel(self.objective)
+        if self.ranks.leads:
+            self._prepare_folder()
 
     def train(self, *, time_limit: float | None = None, report: Callable[[Progress], None] | None = None) -> bool:
-        """Train to the recipe's end or for `time_limit` seconds; return whether the end was reached.
+        """Train to the recipe's end, for `time_limit` seconds or until interrupted; return whether the end was reached.
 
-        Raises RestorectError when the loss is not finite; the last checkpoint stays as it was.
+        Ctrl-C (or SIGTERM) ends the step at hand and saves; a second one stops at once. Raises RestorectError when
+        a loss or gradient is not finite; the last checkpoint stays as it was.
         """
+        try:
+            with _interruption() as asked:
+                self._train(time_limit, asked, report or (lambda progress: None))
+                self.save()
+                self._plot()
+                self._agreed(False, False)  # none leaves, and has torchrun end the others, before all is saved
+        except RestorectError:
+            with contextlib.suppress(OutputError):  # the first error is the one to tell
+                self._plot()
+            raise
+        return self.iteration >= self.recipe.iterations
+
+    def _train(self, time_limit: float | None, asked: threading.Event, report: Callable[[Progress], None]) -> None:
+        recipe = self.recipe
         started = saved = logged = time.monotonic()
-        losses: list[float] = []
-        while self.iteration < self.recipe.iterations:
+        losses: list[Losses] = []
+        while self.iteration < recipe.iterations:
             losses.append(self.step())
             self.iteration += 1
-            validation = None
-            if self.iteration % self.recipe.validate_every == 0 or self.iteration == self.recipe.iterations:
+            latest, at_end, validation = losses[-1].flow, self.iteration == recipe.iterations, None
+            if self.ranks.leads and (at_end or self.iteration % recipe.validate_every == 0):
                 validation = self.validate()
                 self._log({"iteration": self.iteration, "validation": validation})
-            if self.iteration % self.recipe.log_every == 0:
+            over = time_limit is not None and time.monotonic() - started > time_limit
+            stop, self.interrupted = self._agreed(over, asked.is_set())
+            stop = stop or self.interrupted or at_end
+            if stop or self.iteration % recipe.log_every == 0:
                 now = time.monotonic()
-                self._log(
-                    {
-                        "iteration": self.iteration,
-                        "loss": round(float(np.mean(losses)), 6),
-                        "learning_rate": learning_rate(self.recipe, self.iteration),
-                        "seconds_per_iteration": round((now - logged) / len(losses), 4),
-                    }
-                )
+                self._log_losses(losses, now - logged)
                 losses, logged = [], now
-            if report:
-                report(Progress(self.iteration, self.recipe.iterations, losses[-1] if losses else math.nan, validation))
+            report(Progress(self.iteration, recipe.iterations, latest, validation))
+            if stop:
+                break
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 self.save()
                 saved = time.monotonic()
-            if time_limit is not None and time.monotonic() - started > time_limit:
-                break
-        self.save()
-        return self.iteration >= self.recipe.iterations
 
-    def step(self) -> float:
-        """One optimiser step on batch number `iteration`; returns the loss."""
-        recipe = self.recipe
+    def step(self) -> Losses:
+        """One optimiser step on batch number `iteration`, of which this process computes its share."""
+        recipe, ranks = self.recipe, self.ranks
         rate = learning_rate(recipe, self.iteration)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        y, x, thumb, statistics = self._tensors(self.stream.batch(self.iteration))
-        generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + self.iteration)
-        t = draw_times(len(y), recipe.start_share, generator).to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16):
-            prediction = self.model(path_point(y, x, t), t, thumb, statistics)
-        late = self.iteration >= recipe.iterations * (1 - recipe.final_l2)
-        wanted = flow_target(y, x, t, recipe.target)
-        loss = flow_loss(prediction, wanted, "l2" if late else recipe.loss)
-        if recipe.detail_weight:
-            loss = loss + recipe.detail_weight * detail_loss(prediction, wanted)
-        value = float(loss.detach())
-        if not math.isfinite(value):
+        y, x, thumb, statistics = self._tensors(self.stream.batch(self.iteration, ranks.rank, ranks.count))
+        draws = draw(recipe, self.iteration)
+        t = ranks.share(draws.t).to(self.device)
+        kind: LossKind = "l2" if self.iteration >= recipe.iterations * (1 - recipe.final_l2) else recipe.loss
+        try:
+            with torch.autocast(self.device.type, torch.bfloat16):
+                flow, rolled = self.objective(y, x, thumb, statistics, t, draws, ranks.share_of(draws.rolled), kind)
+            # This process's terms of the means over the whole batch.
+            terms = torch.stack([flow.sum() / recipe.batch, rolled.sum() / max(1, draws.rolled)])
+            means = ranks.total(terms.detach().clone()).tolist()
+            self._need_finite(sum(means), "loss")
+            live = recipe.consistency in ("full", "cheap")
+            loss = terms[0] + recipe.consistency_weight * terms[1] if live else terms[0]
+            self.optimiser.zero_grad(set_to_none=True)
+            # Times the processes, because their gradients are then averaged.
+            (loss * ranks.count).backward()  # type: ignore[no-untyped-call]
+        except torch.OutOfMemoryError as error:
             raise RestorectError(
-                f"the loss is not a number at iteration {self.iteration}",
-                f"the checkpoint in {self.run} is from before; lower learning_rate in the recipe and start anew",
-            )
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.model.parameters(), recipe.gradient_clip)
+                f"the device ran out of memory at iteration {self.iteration}",
+                f"use a smaller batch or crop_px, or more processes ({error})",
+            ) from error
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), recipe.gradient_clip)
+        self._need_finite(float(norm), "gradient")
         self.optimiser.step()
         self.ema.update(self.model, self.iteration)
-        return value
+        return Losses(means[0], means[1] if draws.rolled else None)
+
+    def _need_finite(self, value: float, what: str) -> None:
+        """Stop before weights are spoilt, so that no checkpoint ever holds them."""
+        if math.isfinite(value):
+            return
+        kept = f"the checkpoint in {self.run} is from before; " if (self.run / "checkpoint.pt").exists() else ""
+        raise RestorectError(
+            f"the {what} is not a number at iteration {self.iteration}",
+            f"{kept}lower learning_rate in the recipe and start anew",
+        )
+
+    def _agreed(self, over: bool, asked: bool) -> tuple[bool, bool]:
+        """Whether any process's time is over, and whether any was interrupted: all stop after the same step."""
+        if self.ranks.count == 1:
+            return over, asked
+        flags = self.ranks.total(torch.tensor([float(over), float(asked)], device=self.device)).tolist()
+        return flags[0] > 0, flags[1] > 0
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -178,6 +233,8 @@ class Trainer:
 
     def save(self) -> None:
         """Write checkpoint and EMA weights aside and rename, so that a full disk costs nothing already saved."""
+        if not self.ranks.leads:
+            return
         state = {
             "format": 1,
             "recipe": self.recipe.model_dump_json(),
@@ -191,9 +248,11 @@ class Trainer:
             weights = {k: v.contiguous().cpu() for k, v in self.ema.weights.items()}
             about = {"recipe": self.recipe.model_dump_json(), "iteration": str(self.iteration)}
             _replace(self.run / "ema.safetensors", lambda path: save_file(weights, path, metadata=about))
-        except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+        except (OSError, RuntimeError, SafetensorError) as error:  # torch reports a full disk as RuntimeError
+            reason = str(error).split("\n", 1)[0]
             raise OutputError(
-                f"cannot write a checkpoint to {self.run}", f"free some space, then --resume ({error})"
+                f"cannot write a checkpoint to {self.run}, an earlier one is untouched",
+                f"free some space, then --resume ({reason})",
             ) from error
 
     def _load(self) -> None:
@@ -206,24 +265,57 @@ class Trainer:
         except Exception as error:
             raise InputError(f"cannot read checkpoint {path}", f"start anew in another folder ({error})") from error
         if recipe != self.recipe:
+            keys = ", ".join(key for key, value in recipe if value != getattr(self.recipe, key))
             raise UsageError(
-                f"{self.run} was trained with another recipe", "resume with the same one or name another folder"
+                f"{self.run} was trained with another recipe, with another {keys}",
+                "resume with the same one or name another folder",
             )
-        self.model.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.ema.weights = state["ema"]
-        self.iteration = state["iteration"]
+        try:
+            self.model.load_state_dict(state["model"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.ema.weights = {name: state["ema"][name] for name in self.ema.weights}
+            self.iteration = int(state["iteration"])
+        except (RuntimeError, ValueError, KeyError) as error:  # made by another version of the net
+            raise InputError(
+                f"checkpoint {path} does not fit the net {self.recipe.net!r}", "start anew in another folder"
+            ) from error
 
     def _prepare_folder(self) -> None:
         try:
             self.run.mkdir(parents=True, exist_ok=True)
-            (self.run / "recipe.json").write_text(self.recipe.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            text = self.recipe.model_dump_json(indent=2) + "\n"
+            _replace(self.run / "recipe.json", lambda path: path.write_text(text, encoding="utf-8"))
         except OSError as error:
             raise OutputError(f"cannot write to {self.run}", str(error)) from error
 
+    def _log_losses(self, losses: list[Losses], seconds: float) -> None:
+        record: dict[str, Any] = {
+            "iteration": self.iteration,
+            "loss": round(float(np.mean([step.flow for step in losses])), 6),
+            "learning_rate": learning_rate(self.recipe, self.iteration),
+            "seconds_per_iteration": round(seconds / len(losses), 4),
+        }
+        rolled = [step.consistency for step in losses if step.consistency is not None]
+        if rolled:
+            record["consistency"] = round(float(np.mean(rolled)), 6)
+        self._log(record)
+
     def _log(self, record: dict[str, Any]) -> None:
-        with (self.run / "log.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(record) + "\n")
+        if not self.ranks.leads:
+            return
+        try:
+            with (self.run / "log.jsonl").open("a", encoding="utf-8") as log:
+                log.write(json.dumps(record) + "\n")
+        except OSError as error:
+            raise OutputError(f"cannot write to {self.run / 'log.jsonl'}", str(error)) from error
+
+    def _plot(self) -> None:
+        if not self.ranks.leads:
+            return
+        try:
+            _replace(self.run / "loss.png", lambda path: plot(self.run / "log.jsonl", path))
+        except OSError as error:
+            raise OutputError(f"cannot write {self.run / 'loss.png'}", str(error)) from error
 
     def _tensors(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         def image(array: Any) -> Tensor:
@@ -232,10 +324,34 @@ class Trainer:
         return image(batch.y), image(batch.x), image(batch.thumb), torch.from_numpy(batch.statistics).to(self.device)
 
 
-def _replace(path: Path, write: Callable[[Path], None]) -> None:
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
     aside = path.with_name(path.name + ".part")
     try:
         write(aside)
+        with aside.open("rb+") as file:  # on the disk before it takes the old one's place
+            os.fsync(file.fileno())
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _interruption() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C or SIGTERM sets instead of breaking off; a second one acts as it always does."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():  # only there may signals be handled
+        yield asked
+        return
+    previous: dict[int, Any] = {}
+
+    def ask(number: int, frame: object) -> None:
+        asked.set()
+        signal.signal(number, previous[number])
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        previous[number] = signal.signal(number, ask)
+    try:
+        yield asked
+    finally:
+        for name, handler in previous.items():
+            signal.signal(name, handler)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -54,7 +54,8 @@ class Recipe(BaseModel):
     # what
     task: Literal["low-light", "derain", "denoise", "raindrop"]
     net: Literal["s", "m", "tiny"] = "s"
-    target: Literal["cumulative", "velocity"] = "cumulative"
+    target: Literal["cumulative", "velocity"] = "cumulative"  # velocity: ordinary rectified flow, a baseline
+    grid: Literal["hand-set", "uniform"] = "hand-set"  # time grid of several steps, in use and in roll-outs
     # on what
     source: tuple[SourceRecipe, ...] = Field(min_length=1)
     crop_px: int = Field(96, ge=16, multiple_of=8)
@@ -66,10 +67,15 @@ class Recipe(BaseModel):
     loss: Literal["l1", "l2"] = "l1"
     final_l2: float = Field(0.0, ge=0, le=1)  # share of the run, at its end, trained with l2: PSNR measures squares
     detail_weight: float = Field(0.0, ge=0)  # of the error of neighbours' differences, for low light
-    start_share: float = Field(0.5, ge=0, le=1)  # share of samples at t = 1, where one-step inference stands
+    start_share: float = Field(0.5, ge=0, le=1)  # share of samples at t = 1, where one step stands; 1: a one-step net
     ema: float = Field(0.999, ge=0, lt=1)
     gradient_clip: float = Field(1.0, gt=0)
-    seed: int = 0
+    seed: int = Field(0, ge=0)
+    # multi-step consistency (training/consistency.py says what the forms are)
+    consistency: Literal["off", "inert", "full", "cheap"] = "off"
+    consistency_weight: float = Field(0.3, ge=0)
+    consistency_steps: tuple[Annotated[int, Field(ge=2, le=10)], ...] = Field((2, 3, 4), min_length=1)
+    consistency_share: float = Field(0.5, gt=0, le=1)  # share of a batch that is rolled out
     # when to look
     validate_every: int = Field(2000, ge=1)
     log_every: int = Field(100, ge=1)

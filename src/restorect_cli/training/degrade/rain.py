@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ from PIL import Image
 from .noise import FloatImage, jpeg, to_8_bit
 
 LAYER_SHAPE = (288, 384)  # rows, columns of a generated layer; FFT-friendly
+LARGEST_LAYER = (1024, 1536)  # of a layer made for one picture: beyond it, streaks repeat
+OWN_SCALES = (0.7, 1.4)  # generated layers are laid smaller and larger than they were made
 Layer = NDArray[np.uint8]
 
 
@@ -76,6 +79,14 @@ def _smooth_noise(rng: np.random.Generator, shape: tuple[int, int]) -> FloatImag
     return np.asarray(coarse.resize((shape[1], shape[0]), Image.Resampling.BICUBIC), np.float32)
 
 
+class Streaks(Protocol):
+    """Where rain takes its layers from."""
+
+    def layer(self, shape: tuple[int, int], heavy: bool, rng: np.random.Generator) -> FloatImage:
+        """A random layer for a picture of this `shape` (rows, columns), in [0,1]."""
+        ...
+
+
 @dataclass(frozen=True)
 class StreakBank:
     """Layers to draw from, generated once from a seed and joined by any from files."""
@@ -92,40 +103,77 @@ class StreakBank:
         heavy = [generate_layer(rng, heavy=True) for _ in range(count)]
         return StreakBank(light, heavy, files)
 
-    def layer(self, size_px: int, heavy: bool, rng: np.random.Generator) -> FloatImage:
-        """A random piece of a random layer, (size, size) in [0,1], mirrored and scaled at random."""
+    def layer(self, shape: tuple[int, int], heavy: bool, rng: np.random.Generator) -> FloatImage:
+        """A random piece of a random layer, mirrored and scaled at random."""
         own = self.heavy if heavy else self.light
         from_files = len(self.files) > 0 and rng.random() < 0.5
         layers = self.files if from_files else own
         layer = layers[int(rng.integers(len(layers)))]
-        scale = float(np.exp(rng.uniform(np.log(0.7), np.log(2.0 if from_files else 1.4))))
-        side = max(8, min(round(size_px / scale), *layer.shape))
-        top, left = (int(rng.integers(extent - side + 1)) for extent in layer.shape)
-        piece = layer[top : top + side, left : left + side]
-        if rng.random() < 0.5:
-            piece = piece[:, ::-1]
-        image = Image.fromarray(np.ascontiguousarray(piece)).resize((size_px, size_px), Image.Resampling.BILINEAR)
-        scaled: FloatImage = np.asarray(image, np.float32) / np.float32(255)
-        return scaled
+        scale = _draw_scale(rng, (OWN_SCALES[0], 2.0) if from_files else OWN_SCALES)
+        return _lay_out(layer, shape, scale, rng, wraps=not from_files)
 
 
-def light_rain(image: FloatImage, bank: StreakBank, rng: np.random.Generator) -> FloatImage:
-    """One or two thin layers over `image` (H,W,3), square; not yet clipped."""
+@dataclass(frozen=True)
+class FreshStreaks:
+    """Every layer made anew for the picture it falls on: no two pictures share a streak, whatever their size."""
+
+    def layer(self, shape: tuple[int, int], heavy: bool, rng: np.random.Generator) -> FloatImage:
+        """A layer of its own, scaled at random like those of a bank."""
+        scale = _draw_scale(rng, OWN_SCALES)
+        wanted = (-(-round(extent / scale) // 32) * 32 for extent in shape)  # multiples of 32 are quick to transform
+        rows, columns = (
+            max(least, min(most, extent))
+            for least, most, extent in zip(LAYER_SHAPE, LARGEST_LAYER, wanted, strict=True)
+        )
+        return _lay_out(generate_layer(rng, heavy, (rows, columns)), shape, scale, rng, wraps=True)
+
+
+def _draw_scale(rng: np.random.Generator, between: tuple[float, float]) -> float:
+    return float(np.exp(rng.uniform(np.log(between[0]), np.log(between[1]))))
+
+
+def _lay_out(layer: Layer, shape: tuple[int, int], scale: float, rng: np.random.Generator, wraps: bool) -> FloatImage:
+    """A random window of `layer`, enlarged by `scale` to `shape`; [0,1].
+
+    A layer that `wraps` is continued where the window is larger; any other is enlarged further instead.
+    """
+    rows, columns = (max(8, round(extent / scale)) for extent in shape)
+    if wraps:
+        missing = [(0, extent if extent > own else 0) for extent, own in zip((rows, columns), layer.shape, strict=True)]
+        layer = np.pad(layer, missing, mode="wrap")
+    else:
+        fit = min(1.0, layer.shape[0] / rows, layer.shape[1] / columns)
+        rows, columns = (max(1, round(extent * fit)) for extent in (rows, columns))
+    top, left = (int(rng.integers(own - extent + 1)) for own, extent in zip(layer.shape, (rows, columns), strict=True))
+    piece = layer[top : top + rows, left : left + columns]
+    if rng.random() < 0.5:
+        piece = piece[:, ::-1]
+    image = Image.fromarray(np.ascontiguousarray(piece)).resize(shape[::-1], Image.Resampling.BILINEAR)
+    scaled: FloatImage = np.asarray(image, np.float32) / np.float32(255)
+    return scaled
+
+
+def light_rain(image: FloatImage, bank: Streaks, rng: np.random.Generator) -> FloatImage:
+    """One or two thin layers over `image` (H,W,3); not yet clipped."""
     rain = np.zeros(image.shape[:2], np.float32)
     for _ in range(1 + (rng.random() < 0.35)):
-        rain = np.maximum(rain, rng.uniform(0.25, 1.0) * bank.layer(len(image), False, rng))
+        rain = np.maximum(rain, rng.uniform(0.25, 1.0) * bank.layer(_shape(image), False, rng))
     return _lay(image, rain, rng, screen_share=0.25, veil=0.0)
 
 
-def heavy_rain(image: FloatImage, bank: StreakBank, rng: np.random.Generator) -> FloatImage:
+def heavy_rain(image: FloatImage, bank: Streaks, rng: np.random.Generator) -> FloatImage:
     """Two to six dense layers that cross, sometimes with a veil; not yet clipped."""
     rain = np.zeros(image.shape[:2], np.float32)
     strength = rng.uniform(0.45, 1.1)
     for _ in range(int(rng.integers(2, 7))):
-        layer = strength * rng.uniform(0.6, 1.1) * bank.layer(len(image), rng.random() < 0.75, rng)
+        layer = strength * rng.uniform(0.6, 1.1) * bank.layer(_shape(image), rng.random() < 0.75, rng)
         rain = rain + layer if rng.random() < 0.5 else np.maximum(rain, layer)
     veil = rng.uniform(0, 0.25) if rng.random() < 0.25 else 0.0
     return _lay(image, np.minimum(rain, np.float32(1.2)), rng, screen_share=0.15, veil=veil)
+
+
+def _shape(image: FloatImage) -> tuple[int, int]:
+    return image.shape[0], image.shape[1]
 
 
 def _lay(image: FloatImage, rain: FloatImage, rng: np.random.Generator, screen_share: float, veil: float) -> FloatImage:

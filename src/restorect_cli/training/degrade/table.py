@@ -1,6 +1,6 @@
 """Degradations by name, as recipes name them.
 
-Each takes a clean crop x (S,S,3) and the clean whole picture at thumbnail size, and returns both
+Each takes a clean crop x (H,W,3), of any shape, and the clean whole picture at thumbnail size, and returns both
 degraded alike. `averaged` is the shrinking factor the thumbnail stands for: its noise is that much
 weaker. It is drawn, so that the prior cannot read noise from the thumbnail and learns to read it
 from the statistics.
@@ -15,7 +15,7 @@ import numpy as np
 
 from . import darkness, noise, rain, raindrop
 from .noise import FloatImage
-from .rain import Layer, StreakBank
+from .rain import Layer, StreakBank, Streaks
 
 MAX_SIGMA = 55.0  # 8-bit levels
 BANK_LAYERS = 160
@@ -73,7 +73,7 @@ def _thumb_follows(scene: Scene, degraded: FloatImage) -> FloatImage:
 class Rain:
     """Light or heavy rain from a bank of layers."""
 
-    bank: StreakBank = field(repr=False)
+    bank: Streaks = field(repr=False)
     heavy: bool
 
     def __call__(self, scene: Scene, rng: np.random.Generator) -> tuple[FloatImage, FloatImage]:
@@ -90,9 +90,11 @@ class RainLayers:
 
     def __call__(self, scene: Scene, rng: np.random.Generator) -> tuple[FloatImage, FloatImage]:
         layer = self.layers[int(rng.integers(len(self.layers)))]
-        side = scene.crop.shape[0]
-        top, left = (int(rng.integers(extent - side + 1)) for extent in layer.shape[:2])
-        piece = layer[top : top + side, left : left + side, :].astype(np.float32) / np.float32(255)
+        rows, columns = scene.crop.shape[:2]
+        missing = [(0, max(0, rows - layer.shape[0])), (0, max(0, columns - layer.shape[1])), (0, 0)]
+        layer = np.pad(layer, missing, mode="symmetric")
+        top, left = int(rng.integers(layer.shape[0] - rows + 1)), int(rng.integers(layer.shape[1] - columns + 1))
+        piece = layer[top : top + rows, left : left + columns].astype(np.float32) / np.float32(255)
         if rng.random() < 0.5:
             piece = piece[:, ::-1]
         wet = scene.crop + piece * np.float32(rng.uniform(0.4, 1.1))

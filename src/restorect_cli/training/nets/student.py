@@ -143,8 +143,8 @@ class VelocityNet(nn.Module):
         self.up1 = nn.Conv2d(2 * w, 4 * w, 1)
         self.decode1 = Level(w, blocks[4], e)
         self.out = nn.Conv2d(w, 12, 3, padding=1)
-        for layer in (self.up2, self.up1):
-            same_for_neighbours(layer)
+        same_for_neighbours(self.up2)
+        same_for_neighbours(self.up1)
         for layer in (self.log_gain, self.out):  # D starts at zero: the untrained student is the identity
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]

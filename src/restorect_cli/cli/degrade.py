@@ -1,0 +1,95 @@
+"""`restorect degrade`: training pairs from clean photographs of one's own."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import InputError, OutputError
+from ..models.names import TASKS
+from .options import Json, Quiet, choose
+from .output import Output
+
+SEVERITIES = ("light", "heavy", "mixed")
+
+
+def degrade(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder of clean photographs; folders in it are left out.")
+    ],
+    task: Annotated[
+        str, typer.Option("--task", "-t", metavar="|".join(TASKS), help="What to degrade for.", show_default=False)
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="OUT", help="Folder for input/ and target/.", show_default=False),
+    ],
+    count: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Pairs to make of each photograph, each degraded differently.")
+    ] = 1,
+    seed: Annotated[int, typer.Option(min=0, metavar="S", help="Another seed makes other pairs.")] = 0,
+    severity: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(SEVERITIES),
+            help="How hard it rains (derain only; elsewhere every strength is drawn) [default: mixed].",
+            show_default=False,
+        ),
+    ] = None,
+    largest: Annotated[
+        float,
+        typer.Option(
+            metavar="MEGAPIXELS",
+            min=0.01,
+            max=250,
+            help="Shrink larger photographs to this. Raindrops take about 0.4 GB of memory per megapixel.",
+        ),
+    ] = 4.0,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Makes training pairs from clean photographs: noise, darkness, rain or raindrops as `train` synthesises them.
+
+    Writes OUT/input/NAME.png (degraded) and OUT/target/NAME.png (clean), which a recipe names as a folder of pairs
+    (degrade = "pair"). What happens to a photograph depends on its file name, the task and the seed only. Nothing is
+    overwritten; a photograph that fails does not stop the others, and the exit code is then 1.
+
+    denoise: Gaussian noise of sigma 0 to 55, or camera noise. low-light: under-exposure, or crushed shadows.
+    derain: thin or dense streaks. raindrop: drops on the lens. Needs no torch.
+
+    \b
+    Examples:
+      restorect degrade ./photos --task derain --severity heavy -o ./pictures/my-rain
+      restorect degrade ./photos --task denoise -o ./pictures/my-noise --count 4 --seed 7
+    """
+    choose("--task", task, TASKS)
+    if severity is not None:
+        choose("--severity", severity, SEVERITIES)
+
+    from ..training.pairs import degradations, list_photographs, make_pairs
+
+    kinds = degradations(task, severity)
+    photographs, failed = list_photographs(folder, count)
+    out = Output(as_json=as_json, quiet=quiet)
+    for error in failed:
+        out.error(error)
+    failures, made = len(failed), 0
+    with out.progress(f"{task}, {len(photographs)} photographs", len(photographs)) as advance:
+        for photograph in photographs:
+            try:
+                for pair in make_pairs(photograph, output, kinds, seed=seed, largest_pixels=round(largest * 1e6)):
+                    made += 1
+                    out.result(f"{pair.photograph} -> {pair.input}  ({pair.degradation})", asdict(pair))
+            except (InputError, OutputError) as problem:
+                failures += 1
+                out.error(problem)
+            except MemoryError:
+                failures += 1
+                out.error(f"not enough memory for {photograph.path}: use a smaller --largest")
+            advance(1)
+    out.say(f"{made} pairs in {output}" + (f", {failures} photographs left out" if failures else ""))
+    if failures:
+        raise typer.Exit(InputError.exit_code)
