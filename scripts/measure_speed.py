@@ -19,12 +19,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import torch
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
 from restorect_cli import Restorer
+from restorect_cli.runtime import ort
 from restorect_cli.training.nets.student import SHAPES, Student
 
 SIDE = 3072

@@ -17,6 +17,8 @@ from restorect_cli.picture import Meta, Picture
 
 Array = NDArray[Any]
 
+SETTINGS = ("RESTORECT_WEIGHTS", "RESTORECT_HUB", "RESTORECT_DEBUG", "HF_ENDPOINT", "HF_TOKEN", "HF_HUB_OFFLINE")
+
 XMP = (
     b'<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
     b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""'
@@ -125,6 +127,19 @@ DISPLAY_P3_LIKE = rgb_profile(
     ((0.51512, 0.2412, -0.00105), (0.29198, 0.69225, 0.04189), (0.1571, 0.06657, 0.78407)), 2.2
 )
 GREY_GAMMA_18 = grey_profile(1.8)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home for every test: students that the developer fetched and settings of the machine stay out."""
+    folder = tmp_path_factory.mktemp("home")
+    for name in ("HOME", "USERPROFILE", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(folder))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    monkeypatch.setenv("RESTORECT_HOME", str(folder / "restorect"))
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    return folder
 
 
 @pytest.fixture

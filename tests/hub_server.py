@@ -3,6 +3,9 @@
 Serves HEAD and ranged GET of `/<owner>/<repo>/resolve/<revision>/<path>` with the hub's own headers
 (X-Repo-Commit, ETag, X-Error-Code). Faults, per path: "wrong" (other bytes of the same length),
 "missing" (404), "error" (500), and `cuts[path]`: the connection breaks that many times, half-way each time.
+
+With `storage`, another server of the same kind, file contents are answered by a redirect to that one, as the
+real hub does; the manifest, a small file, is sent at once.
 """
 
 from __future__ import annotations
@@ -21,11 +24,13 @@ class HubServer:
     repository = "owner/students"
     commit = "0123456789abcdef0123456789abcdef01234567"
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, storage: HubServer | None = None) -> None:
         self.root = root
+        self.storage = storage
         self.faults: dict[str, str] = {}
         self.cuts: Counter[str] = Counter()
         self.requests: list[tuple[str, str, str | None]] = []  # method, path, Range
+        self.tokens: list[str | None] = []  # the Authorization header of each
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -65,6 +70,7 @@ class HubServer:
                 revision, _, name = self.path[len(prefix) :].partition("/")
                 wanted = self.headers.get("Range")
                 hub.requests.append((self.command, name, wanted))
+                hub.tokens.append(self.headers.get("Authorization"))
                 if revision not in ("main", hub.commit):
                     return self._refuse(404, "RevisionNotFound")
                 fault = hub.faults.get(name)
@@ -72,6 +78,8 @@ class HubServer:
                     return self._refuse(500, "")
                 if fault == "missing" or not (hub.root / name).is_file():
                     return self._refuse(404, "EntryNotFound")
+                if hub.storage is not None and name != "manifest.json":
+                    return self._redirect(f"{hub.storage.endpoint}{prefix}{hub.commit}/{name}")
                 self._send(name, wanted, fault, with_body)
 
             def _send(self, name: str, wanted: str | None, fault: str | None, with_body: bool) -> None:
@@ -94,6 +102,13 @@ class HubServer:
                     rest = rest[: len(rest) // 2]
                     self.close_connection = True
                 self.wfile.write(rest)
+
+            def _redirect(self, address: str) -> None:
+                self.send_response(302)
+                self.send_header("Location", address)
+                self.send_header("X-Repo-Commit", hub.commit)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
 
             def _refuse(self, status: int, code: str) -> None:
                 self.send_response(status)

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 from clean_home import clean_home
 
-from restorect_cli import doctor
+from restorect_cli import doctor, runtime
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +42,11 @@ def test_one_runtime_package_is_no_conflict(monkeypatch: pytest.MonkeyPatch) -> 
     assert list(doctor._runtime_conflict()) == []
 
 
+def test_a_broken_onnxruntime_is_a_finding_and_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "restorect_cli.runtime", None)  # its import fails from now on
+    assert set(problems()) == {"onnxruntime", "all"}
+
+
 def test_no_students_is_a_problem(weights: Path) -> None:
     (weights / "manifest.json").write_text('{"format": 1}')
     assert "students" in problems()
@@ -51,7 +57,14 @@ def test_damaged_manifest_is_a_problem(weights: Path) -> None:
     assert problems()["manifest"].fix
 
 
+def test_damaged_cache_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "home" / "weights").mkdir(parents=True)
+    (tmp_path / "home" / "weights" / "manifest.json").write_text("{bad")
+    assert set(problems()) == {"fetched students"} and problems()["fetched students"].fix
+
+
 def test_threads_and_memory_are_plausible() -> None:
-    assert 1 <= doctor.usable_threads() <= 4096
+    threads = next(finding.value for finding in doctor.machine() if finding.name == "threads")
+    assert threads.split()[0] == str(runtime.default_threads())
     free_bytes = doctor.available_memory_bytes()
     assert free_bytes is None or 10**6 < free_bytes < 10**14

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import onnx_students
 import pytest
@@ -128,6 +130,8 @@ def test_bad_images(student, bad, words):
     ("settings", "error"),
     [
         ({"steps": 0}, UsageError),
+        ({"steps": 1.5}, UsageError),
+        ({"steps": "1"}, UsageError),
         ({"steps": 3}, UsageError),  # the student's max_steps is 2
         ({"strength": 1.5}, UsageError),
         ({"strength": float("nan")}, UsageError),
@@ -135,6 +139,7 @@ def test_bad_images(student, bad, words):
         ({"grid": "log"}, UsageError),
         ({"device": "tpu"}, UsageError),
         ({"threads": 0}, UsageError),
+        ({"threads": 100_000}, UsageError),
         ({"tile": 8}, UsageError),
         ({"precision": "fp8"}, UsageError),
         ({"precision": "int8"}, ModelError),
@@ -144,6 +149,10 @@ def test_bad_images(student, bad, words):
 def test_bad_settings(student, settings, error):
     with pytest.raises(error):
         restorer(student(max_steps=2), **settings)
+
+
+def test_a_folder_may_be_a_path(student):
+    assert restorer(Path(student())).spec.name == "denoise-s"
 
 
 def test_the_student_says_what_it_is(student):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -11,7 +12,8 @@ import pytest
 
 from restorect_cli import runtime
 from restorect_cli.errors import DeviceError, ModelError, UsageError
-from restorect_cli.runtime import DEVICES, Device, Graph, default_threads, resolve_device, usable_devices
+from restorect_cli.models.names import DEVICES
+from restorect_cli.runtime import Device, Graph, default_threads, resolve_device, usable_devices
 
 FEEDS = {
     "x": np.ones((1, 3, 8, 8), np.float32),
@@ -114,8 +116,44 @@ def test_wrong_inputs_are_a_model_error(folder):
         Graph(folder / "velocity.onnx", "cpu").run({"x": FEEDS["x"]})
 
 
-def test_default_threads():
-    assert default_threads() >= 1
+@pytest.mark.parametrize("use", ["restore", "doctor"])
+def test_nothing_is_reported_and_nothing_written_below_the_home(tmp_path, use):
+    """onnxruntime keeps a device id and a database there, unless told not to before it is imported."""
+    path = onnx_students.make_student(tmp_path / "student", "halve")
+    code = {
+        "restore": f"""
+import numpy as np
+from restorect_cli import Restorer
+result = Restorer("denoise", model={str(path)!r}, device="cpu", threads=1).restore(np.ones((9, 9, 3), np.float32))
+assert (result == 0.5).all()
+""",
+        "doctor": "from restorect_cli.doctor import examine; examine()",
+    }[use]
+    home = tmp_path / "home"
+    home.mkdir()
+    unset = ("ORT_DISABLE_TELEMETRY", "RESTORECT_HOME", "XDG_CACHE_HOME")
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    homes = dict.fromkeys(("HOME", "USERPROFILE", "LOCALAPPDATA"), str(home))
+    subprocess.run([sys.executable, "-c", code], env=environment | homes, check=True)
+    assert list(home.rglob("*")) == []
+
+
+@pytest.mark.parametrize(
+    ("quota", "threads"),
+    [("max 100000", 6), ("250000 100000", 2), ("50000 100000", 1), ("9900000 100000", 6), ("odd", 6), (None, 6)],
+)
+def test_default_threads_are_the_containers_share(monkeypatch, tmp_path, quota, threads):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(6), raising=False)
+    monkeypatch.setattr(runtime, "_CPU_QUOTA", tmp_path / "cpu.max")
+    if quota is not None:
+        (tmp_path / "cpu.max").write_text(quota)
+    assert default_threads() == threads
+
+
+@pytest.mark.parametrize("threads", [-1, 0, runtime.MOST_THREADS + 1, 100_000])
+def test_threads_out_of_range(folder, threads):
+    with pytest.raises(UsageError, match="give 1 to"):
+        Graph(folder / "prior.onnx", "cpu", threads)
 
 
 def test_a_memory_failure_inside_the_runtime_is_a_memory_error(tmp_path):

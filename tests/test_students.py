@@ -17,8 +17,9 @@ from restorect_cli.models import store
 from restorect_cli.models.specs import METADATA_KEY, parse_spec
 from restorect_cli.runtime import Graph
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-STUDENTS = [student.spec.name for student in store.installed() if student.origin == "shipped"]
+REPOSITORY = Path(__file__).resolve().parents[1]
+EXAMPLES = REPOSITORY / "examples"
+STUDENTS = [entry.name for entry in store.load_manifest(REPOSITORY / "weights").students]
 
 # RGB PSNR of examples/TASK.jpg against examples/clean/TASK.jpg, a little below what the shipped student reaches
 GOLDEN = {"denoise-s": 29.0, "low-light-s": 18.0}

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 
 from . import __version__
 from .errors import ModelError
@@ -26,7 +27,8 @@ RUNTIME_PACKAGES = (
     "onnxruntime-openvino",
     "onnxruntime-rocm",
 )
-LIBRARIES = {"numpy": "numpy", "pillow": "PIL", "pyvips": "pyvips", "onnxruntime": "onnxruntime"}  # package -> module
+# package -> module; onnxruntime by way of the module that imports it without its telemetry
+LIBRARIES = {"numpy": "numpy", "pillow": "PIL", "pyvips": "pyvips", "onnxruntime": "restorect_cli.runtime"}
 LOW_MEMORY_BYTES = 1_500_000_000  # what a 48-megapixel photograph may take
 
 
@@ -65,6 +67,7 @@ def _library(package: str, module: str) -> Finding:
     except (ImportError, OSError) as error:  # OSError: a shared library that does not load
         problem = f"{package} does not load ({' '.join(str(error).split())})"
         return Finding("versions", package, "broken", problem, f"python -m pip install --force-reinstall {package}")
+    imported = getattr(imported, "ort", imported)
     version = str(getattr(imported, "__version__", None) or _installed_version(package) or "unknown")
     if module == "pyvips":
         version += f" with libvips {'.'.join(str(imported.version(part)) for part in range(3))}"
@@ -87,11 +90,18 @@ def _runtime_conflict() -> Iterator[Finding]:
     yield Finding("versions", "onnxruntime packages", ", ".join(present), "they overwrite each other's files", fix)
 
 
+def _runtime() -> ModuleType | None:
+    """The one module that uses onnxruntime, or None where that does not load."""
+    try:
+        return importlib.import_module(".runtime", __package__)
+    except (ImportError, OSError):
+        return None
+
+
 def devices() -> Iterator[Finding]:
     """Which devices really ran a small network; only an unusable CPU is a problem."""
-    try:
-        from . import runtime
-    except (ImportError, OSError):
+    runtime = _runtime()
+    if runtime is None:
         yield Finding("devices", "all", "not tried", "onnxruntime does not load", "see onnxruntime above")
         return
     for name, reason in runtime.usable_devices().items():
@@ -106,7 +116,9 @@ def devices() -> Iterator[Finding]:
 
 def machine() -> Iterator[Finding]:
     """Threads and memory this process may use."""
-    yield Finding("machine", "threads", f"{usable_threads()} usable of {os.cpu_count() or 1}")
+    runtime = _runtime()
+    threads = "unknown" if runtime is None else f"{runtime.default_threads()} usable of {os.cpu_count() or 1}"
+    yield Finding("machine", "threads", threads)
     limit = os.environ.get("OMP_NUM_THREADS")
     if limit is not None:
         yield Finding("machine", "OMP_NUM_THREADS", f"{limit} (restorect does not use it; --threads decides)")
@@ -122,16 +134,6 @@ def machine() -> Iterator[Finding]:
 
 def _gigabytes(amount: int) -> str:
     return f"{amount / 1e9:.1f} GB free"
-
-
-def usable_threads() -> int:
-    """Processors this process may run on, a container's quota included."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-        return max(1, min(count, int(quota) // int(period))) if quota != "max" else count
-    except (OSError, ValueError):
-        return count
 
 
 def available_memory_bytes() -> int | None:
@@ -190,6 +192,9 @@ def weights() -> Iterator[Finding]:
     except ModelError as error:
         yield Finding("weights", "manifest", "unreadable", error.problem, error.fix or "reinstall restorect")
         return
+    cache_problem = store.cache_problem()
+    if cache_problem is not None:
+        yield Finding("weights", "fetched students", "unreadable", cache_problem.problem, cache_problem.fix)
     if not students:
         fix = "python -m pip install --force-reinstall restorect, or restorect models pull NAME"
         yield Finding("weights", "students", "none", f"no students in {store.weights_dir()}", fix)

@@ -39,7 +39,7 @@ class Settings:
     """How to repair; the neutral defaults leave every choice to the student and the machine."""
 
     task: str = AUTO
-    model: str = "s"
+    model: str | os.PathLike[str] = "s"
     steps: int | None = None
     strength: float = 1.0
     device: str = "auto"
@@ -192,7 +192,7 @@ def restore_file(
     *,
     # the restoration, as in Restorer
     task: str = AUTO,
-    model: str = "s",
+    model: str | os.PathLike[str] = "s",
     steps: int | None = None,
     strength: float = 1.0,
     device: str = "auto",

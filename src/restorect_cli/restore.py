@@ -9,6 +9,8 @@ The same input on the same device and threads gives the same output, to the bit.
 
 from __future__ import annotations
 
+import operator
+import os
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -21,7 +23,7 @@ from .flow import GridKind, Solver, check_grid, check_target, evaluations_per_st
 from .models.specs import StudentSpec
 from .models.store import find
 from .prior import PriorInputs, prior_inputs
-from .runtime import Device, Graph, resolve_device
+from .runtime import Device, Graph, check_threads, resolve_device
 from .source import ArraySource, Image, ImageSource, PictureSource
 from .tiling import Emit, run_tiles, smallest_tile_px, tile_px_for_budget
 
@@ -49,7 +51,8 @@ class Restorer:
     """One student, loaded and ready.
 
     task: "low-light", "derain", "denoise" or "raindrop".
-    model: a size ("s", "m"), a student's name, or a folder that holds prior.onnx and velocity.onnx.
+    model: a size ("s", "m"), a student's name, or a folder that holds prior.onnx and velocity.onnx: a Path,
+        or text with a separator ("./mine").
     steps: passes of the network, 1 to the student's most; None for the student's own default.
     strength: 0 (the input itself) to 1 (the whole restoration): how far the flow is followed.
     device: "auto" takes the best that works; a named one that cannot be had is an error.
@@ -66,7 +69,7 @@ class Restorer:
         self,
         task: str,
         *,
-        model: str = "s",
+        model: str | os.PathLike[str] = "s",
         # the flow
         steps: int | None = None,
         strength: float = 1.0,
@@ -87,9 +90,7 @@ class Restorer:
         self._times = stop_at_strength(time_grid(self.steps, grid or self.spec.grid), strength)
         self._tile_px = self._tile(tile, memory_budget_bytes)
         check_grid(self._times)
-        if threads is not None and threads < 1:
-            raise UsageError(f"{threads} threads cannot run anything", "give at least 1")
-
+        threads = check_threads(threads)
         if precision not in ("fp32", "int8"):
             raise UsageError(f"unknown precision {precision!r}", "choose fp32 or int8")
         velocity = student.velocity if precision == "fp32" else student.velocity_int8
@@ -188,7 +189,7 @@ def _step(predict: _Predictor, times: list[float], index: int, solver: Solver, w
     return step(predict, window, times, index, solver=solver)
 
 
-def _graph(path: Path, device: Device, threads: int | None, inputs: set[str], output: str) -> Graph:
+def _graph(path: Path, device: Device, threads: int, inputs: set[str], output: str) -> Graph:
     graph = Graph(path, device, threads)
     if set(graph.inputs) != inputs or output not in graph.outputs:
         raise ModelError(
@@ -201,9 +202,13 @@ def _graph(path: Path, device: Device, threads: int | None, inputs: set[str], ou
 def _steps(spec: StudentSpec, steps: int | None) -> int:
     if steps is None:
         return spec.default_steps
-    if not 1 <= steps <= spec.max_steps:
-        raise UsageError(f"{spec.name} cannot take {steps} steps", f"give 1 to {spec.max_steps}")
-    return steps
+    try:
+        whole = operator.index(steps)
+    except TypeError:
+        whole = 0
+    if not 1 <= whole <= spec.max_steps:
+        raise UsageError(f"{spec.name} cannot take {steps} steps", f"give a whole number from 1 to {spec.max_steps}")
+    return whole
 
 
 def _check_image(image: Image) -> None:

@@ -14,10 +14,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from .errors import DeviceError, ModelError, UsageError
+from .models.names import DEVICES
+
+# From 1.31 on its import writes a device id and a database below the home and reports to Microsoft;
+# `ort.disable_telemetry_events()` comes after that.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+import onnxruntime as ort  # noqa: E402
 
 Tensor = NDArray[Any]
 
@@ -28,9 +33,6 @@ _PROVIDERS = {
     "openvino": "OpenVINOExecutionProvider",
     "cpu": "CPUExecutionProvider",
 }
-DEVICES = ("auto", "cpu", "cuda", "coreml", "directml", "openvino")
-"""What a user may ask for."""
-
 _BEST_FIRST = ("cuda", "directml", "coreml", "openvino", "cpu")
 
 _HOW_TO_GET = {
@@ -55,6 +57,11 @@ _PROOF_GRAPH = base64.b64decode(
 
 # ONNX Runtime has no error class for this; these are its CPU and CUDA allocators' words, and the C++ library's.
 _MEMORY_WORDS = ("failed to allocate", "bad_alloc", "out of memory", "alloc_failed", "not enough memory")
+
+MOST_THREADS = 512
+"""ONNX Runtime starts every thread it is asked for, one after the other: with 100,000 it does not come back."""
+
+_CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # microseconds of CPU per period, as a container sees it
 
 _FATAL_ONLY = 4  # log severity: what goes wrong is raised, and need not be printed too
 
@@ -89,10 +96,23 @@ def resolve_device(name: str) -> Device:
 
 
 def default_threads() -> int:
-    """CPUs that this process may use: a container's share, not the machine's."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """CPUs that this process may use, at least 1: a container's share, not the machine's."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = _CPU_QUOTA.read_text(encoding="ascii").split()
+        count = min(count, int(quota) // int(period))  # ValueError: "max"
+    except (OSError, ValueError):
+        pass
+    return max(1, min(count, MOST_THREADS))
+
+
+def check_threads(threads: int | None) -> int:
+    """The number of threads to run, `default_threads` for None; UsageError out of 1 to MOST_THREADS."""
+    if threads is None:
+        return default_threads()
+    if not 1 <= threads <= MOST_THREADS:
+        raise UsageError(f"{threads} threads are out of range", f"give 1 to {MOST_THREADS}")
+    return threads
 
 
 class Graph:
@@ -101,11 +121,13 @@ class Graph:
     >>> graph = Graph("velocity.onnx", "cpu", threads=2)
     >>> graph.run({"x": x, "t": t, "z": z})["displacement"]
 
-    Raises ModelError where the file is missing or damaged, DeviceError where the device cannot be had.
+    Raises ModelError where the file is missing or damaged, DeviceError where the device cannot be had, UsageError for
+    a number of threads out of range.
     """
 
     def __init__(self, model: Path | str | bytes, device: str | Device = "auto", threads: int | None = None) -> None:
         self.device = device if isinstance(device, Device) else resolve_device(device)
+        threads = check_threads(threads)
         self._what = "an ONNX graph in memory" if isinstance(model, bytes) else str(model)
         try:
             data = model if isinstance(model, bytes) else Path(model).read_bytes()
@@ -145,11 +167,11 @@ class Graph:
         return dict(zip(self.outputs, results, strict=True))
 
 
-def _session(data: bytes, device: Device, threads: int | None) -> ort.InferenceSession:
+def _session(data: bytes, device: Device, threads: int) -> ort.InferenceSession:
     ort.set_default_logger_severity(_FATAL_ONLY)
     options = ort.SessionOptions()
     options.log_severity_level = _FATAL_ONLY
-    options.intra_op_num_threads = default_threads() if threads is None else threads
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     # Measured on the plain U-Net of width 32, onnxruntime 1.31, best of 12, s/MP and what the process grew by.
     #   1024² px, 1 thread:   arena, no memory pattern     0.336   183 MB

@@ -64,10 +64,6 @@ class TilePlan:
     columns: Axis
 
     @property
-    def tiles(self) -> int:
-        return len(self.rows.starts) * len(self.columns.starts)
-
-    @property
     def window_pixels(self) -> int:
         return self.rows.window_px * self.columns.window_px
 
@@ -110,9 +106,9 @@ def smallest_tile_px(*, halo_px: int, blend_px: int, multiple: int) -> int:
     return _round_up(2 * halo_px + blend_px, multiple) + multiple
 
 
-def tile_px_for_budget(budget_bytes: int, bytes_per_pixel: float, *, fixed_bytes: int = 0, multiple: int = 8) -> int:
+def tile_px_for_budget(budget_bytes: int, bytes_per_pixel: float, *, multiple: int = 8) -> int:
     """The largest multiple of `multiple` whose square fits the budget; at least `multiple`."""
-    pixels = max(0, int((budget_bytes - fixed_bytes) / bytes_per_pixel))
+    pixels = max(0, int(budget_bytes / bytes_per_pixel))
     return max(multiple, isqrt(pixels) // multiple * multiple)
 
 

@@ -113,9 +113,22 @@ def test_stream_to_file_and_back(run: Run, photo: Path) -> None:
     assert result.data.startswith(b"\x89PNG") and result.err == ""
 
 
-def test_steps_and_strength_reach_the_network(run: Run, photo: Path) -> None:
-    record = json.loads(run("enhance", "photo.png", "--steps", "3", "--strength", "0.5", "--json").out)
-    assert record["steps"] == 3
+@pytest.mark.parametrize(
+    ("options", "steps", "left"),
+    [
+        ([], 1, 0.5),
+        (["--strength", "0.5"], 1, 0.75),  # stopped at t = 1/2: half of the one step
+        (["--steps", "2"], 2, 0.3),  # 1 → 0.2 → 0: (1 − 0.8/2)·(1 − 1/2)
+    ],
+)
+def test_steps_and_strength_reach_the_network(
+    run: Run, photo: Path, tmp_path: Path, options: list[str], steps: int, left: float
+) -> None:
+    """A network that predicts half of what it sees leaves a known share of every value."""
+    folder = write_student(tmp_path / "own", "denoise-s", kind="halve")
+    record = json.loads(run("enhance", "photo.png", "--model", str(folder), *options, "--json").out)
+    assert record["steps"] == steps
+    assert np.abs(pixels(Path("photo.restored.png")) - left * pixels(photo)).max() <= 0.51
 
 
 def test_format_depth_and_notes(run: Run, photo: Path) -> None:

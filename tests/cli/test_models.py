@@ -86,3 +86,12 @@ def test_damaged_manifest(run: Run, weights: Path) -> None:
     (weights / "manifest.json").write_text("{")
     result = run("models", "list")
     assert result.code == 3 and "manifest.json is not a manifest" in result.err
+
+
+def test_damaged_cache(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "home" / "weights").mkdir(parents=True)
+    (tmp_path / "home" / "weights" / "manifest.json").write_text("{bad")
+    listed = run("models", "list")
+    assert (listed.code, len(listed.out.splitlines())) == (0, 3) and "fetched students are left out" in listed.err
+    verified = run("models", "verify")
+    assert verified.code == 3 and "denoise-s: 3 files whole" in verified.out and "restorect models pull" in verified.err

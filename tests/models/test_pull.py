@@ -38,6 +38,20 @@ def test_fetches_checks_and_installs(hub: HubServer) -> None:
     assert not (store.cache_dir() / "partial").exists()
 
 
+def test_contents_come_from_another_server_which_gets_no_token(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    with HubServer(tmp_path / "hub") as storage:
+        hub.storage = storage
+        storage.cuts[VELOCITY] = 1
+        student = pull_from(hub).student
+    assert student.velocity.read_bytes() == (hub.root / VELOCITY).read_bytes()
+    half = (hub.root / VELOCITY).stat().st_size // 2
+    assert storage.fetched(VELOCITY) == [None, f"bytes={half}-"]
+    assert set(hub.tokens) == {"Bearer hf_secret"} and set(storage.tokens) == {None}
+
+
 def test_second_time_nothing_is_fetched_unless_forced(hub: HubServer) -> None:
     pull_from(hub)
     assert pull_from(hub).fetched_bytes == 0 and len(hub.fetched(VELOCITY)) == 1
@@ -144,6 +158,19 @@ def test_shipped_hashes_bind_the_default_repository(hub: HubServer, weights: Pat
     (hub.root / "derain-s" / "card.md").write_text("# derain-s\n\nSteals its input.\n")  # of the same length
     store.register(hub.root / "derain-s")
     with pytest.raises(ModelError, match="SHA-256 differs"):
+        pull_from(hub)
+
+
+def test_a_damaged_cache_is_written_anew(hub: HubServer) -> None:
+    store.pulled_dir().mkdir(parents=True)
+    (store.pulled_dir() / "manifest.json").write_text("{bad")
+    assert pull_from(hub).student.origin == "pulled"
+    assert store.cache_problem() is None and store.find("derain").origin == "pulled"
+
+
+def test_a_stored_token_that_cannot_be_read(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path))  # a folder: not even for root
+    with pytest.raises(ModelError, match="cannot be read .*HF_HOME"):
         pull_from(hub)
 
 

@@ -23,13 +23,26 @@ def test_found_by_folder(weights: Path, tmp_path: Path) -> None:
     student = store.find(None, str(folder))
     assert (student.spec.name, student.spec.version, student.origin) == ("derain-m", "7", "folder")
     assert student.entry is None
+    assert store.find("derain", folder) == student  # a Path is a folder too
+
+
+@pytest.mark.parametrize("name", ["s", "denoise-s"])
+def test_a_bare_word_is_a_name_and_no_folder(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A folder that happens to lie in the working directory does not replace a student whose hash is known."""
+    write_student(tmp_path, "denoise-s").rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert store.find("denoise", name).origin == "shipped"
+    for folder in (f"./{name}", str(tmp_path / name), Path(name)):
+        assert store.find("denoise", folder).origin == "folder"
 
 
 @pytest.mark.parametrize(
     ("task", "model", "error", "says"),
     [
         ("sharpen", "s", UsageError, "unknown task 'sharpen': choose low-light, derain, denoise, raindrop"),
-        ("denoise", "xl", UsageError, "unknown model 'xl'"),
+        ("denoise", "xl", UsageError, "or a folder (written ./xl)"),
         (None, "s", UsageError, "is a size and needs a task"),
         ("derain", "denoise-s", UsageError, "made for denoise, not for derain"),
         ("derain", "s", ModelError, "there is no student 'derain-s' yet: students here: denoise-s"),
@@ -109,6 +122,36 @@ def test_no_weights_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(ModelError, match="RESTORECT_WEIGHTS"):
         store.find("denoise")
     assert not (tmp_path / "home").exists()
+
+
+def damage_the_cache(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A manifest that is none, one that may not be read, or a user without a home."""
+    if how == "no home":
+
+        def no_home() -> Path:
+            raise RuntimeError("Could not determine home directory.")
+
+        monkeypatch.setattr(Path, "home", no_home)
+        for name in ("RESTORECT_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+            monkeypatch.delenv(name, raising=False)
+        return
+    manifest = store.pulled_dir() / "manifest.json"
+    manifest.parent.mkdir(parents=True)
+    if how == "damaged":
+        manifest.write_text("{bad")
+    else:  # root may read everything, but nobody reads a folder as a file
+        manifest.mkdir()
+
+
+@pytest.mark.parametrize("how", ["damaged", "unreadable", "no home"])
+def test_a_cache_that_cannot_be_read_leaves_the_shipped_students(
+    weights: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    assert store.cache_problem() is None
+    damage_the_cache(how, monkeypatch)
+    assert store.find("denoise").origin == "shipped" and list(store.known()) == ["denoise-s"]
+    problem = store.cache_problem()
+    assert problem is not None and "RESTORECT_HOME" in problem.fix
 
 
 def test_cache_follows_the_platform(monkeypatch: pytest.MonkeyPatch) -> None:

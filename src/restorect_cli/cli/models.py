@@ -60,12 +60,15 @@ def list_students(as_json: Json = False) -> None:
         output.say("no students are known here: fetch one with restorect models pull NAME")
     elif not as_json:
         output.result(_columns(rows), {})
+    cache_problem = store.cache_problem()
+    if cache_problem is not None:
+        output.say(f"fetched students are left out: {cache_problem}")
 
 
 @app.command(short_help="Everything known about one student.")
 def info(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A student, as in `models list`, or a folder holding one.")
+        str, typer.Argument(metavar="NAME", help="A student, as in `models list`, or a folder holding one (./mine).")
     ],
     as_json: Json = False,
 ) -> None:
@@ -108,9 +111,12 @@ def verify(
 
     output = Output(as_json=as_json, quiet=quiet)
     students = [store.find(None, name, check=False) for name in names] if names else store.installed()
-    if not students:
+    cache_problem = None if names else store.cache_problem()
+    if cache_problem is not None:
+        output.error(cache_problem)
+    elif not students:
         raise ModelError("no students are installed", "fetch one: restorect models pull NAME")
-    damaged = 0
+    damaged = 0 if cache_problem is None else 1
     for student in students:
         name = student.spec.name
         try:

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from ..errors import UsageError
-from ..models.names import TASKS
+from ..models.names import DEVICES, TASKS
 
 TASK_CHOICES = ("auto", *TASKS)
-DEVICE_CHOICES = ("auto", "cpu", "cuda", "coreml", "directml", "openvino")
+DEVICE_CHOICES = DEVICES
 FORMAT_CHOICES = ("jpeg", "png", "tiff", "webp", "avif")
 DEPTH_CHOICES = ("8", "16")
 STRIP_CHOICES = ("none", "gps", "all")

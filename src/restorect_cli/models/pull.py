@@ -43,7 +43,7 @@ from .. import __version__
 from ..errors import ModelError, OutputError, UsageError
 from . import store
 from .names import SIZES, TASKS
-from .specs import FileRecord, ManifestEntry, Role, parse_manifest
+from .specs import FileRecord, Manifest, ManifestEntry, Role, parse_manifest
 
 _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)})
 _TIMEOUT_SECONDS = 30.0  # without a single byte
@@ -195,7 +195,11 @@ def _install(entry: ManifestEntry) -> store.Student:
         os.replace(_partial(record), folder / store.FILE_NAMES[role])
     files = {role: store.record_of(folder / store.FILE_NAMES[role], root) for role in entry.files}
     placed = entry.model_copy(update={"files": files})
-    store.write_manifest(store.load_manifest(root).with_entry(placed), root)
+    try:
+        manifest = store.load_manifest(root)
+    except ModelError:  # damaged: it is written anew
+        manifest = Manifest()
+    store.write_manifest(manifest.with_entry(placed), root)
     for other in folder.parent.iterdir():
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)  # an older version; Windows may still hold its files
@@ -213,7 +217,11 @@ def _partial(record: FileRecord) -> Path:
 
 
 def _headers() -> dict[str, str]:
-    headers: dict[str, str] = build_hf_headers(library_name="restorect", library_version=__version__)
+    try:
+        headers: dict[str, str] = build_hf_headers(library_name="restorect", library_version=__version__)
+    except OSError as error:  # the stored token, in the home of another user
+        problem = f"{error.filename or 'the token of huggingface_hub'} cannot be read ({error.strerror})"
+        raise ModelError(problem, "set HF_HOME to a folder of yours") from error
     return {**headers, "Accept-Encoding": "identity"}  # sizes and ranges count the file's own bytes
 
 

@@ -8,6 +8,7 @@ A third kind is a folder of one's own holding `prior.onnx` and `velocity.onnx`.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import sys
@@ -71,17 +72,27 @@ def weights_dir() -> Path:
 
 
 def cache_dir() -> Path:
-    """Folder for fetched students: RESTORECT_HOME, else the platform's cache. Not created by asking."""
+    """Folder for fetched students: RESTORECT_HOME, else the platform's cache. Not created by asking.
+
+    Raises ModelError where no variable names one and the user has no home.
+    """
     named = os.environ.get("RESTORECT_HOME")
     if named:
         return Path(named)
     if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
+        base = os.environ.get("LOCALAPPDATA") or str(_home() / "AppData" / "Local")
     elif sys.platform == "darwin":
-        base = str(Path.home() / "Library" / "Caches")
+        base = str(_home() / "Library" / "Caches")
     else:
-        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+        base = os.environ.get("XDG_CACHE_HOME") or str(_home() / ".cache")
     return Path(base) / "restorect"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:  # a user id that no account has, as in many containers
+        raise ModelError("this user has no home for fetched students", "set RESTORECT_HOME to a folder") from error
 
 
 def pulled_dir() -> Path:
@@ -108,13 +119,29 @@ def load_manifest(folder: Path | None = None) -> Manifest:
 
 
 def installed() -> list[Student]:
-    """Every student whose files are here, by name; of equal names the one that `find` would use."""
+    """Every student whose files are here, by name; of equal names the one that `find` would use.
+
+    A cache that cannot be read counts as empty: the shipped students do not need it. `cache_problem` tells.
+    """
     best: dict[str, Student] = {}
-    for student in [*_students(weights_dir(), load_manifest(), "shipped"), *_pulled()]:
+    students = _students(weights_dir(), load_manifest(), "shipped")
+    with contextlib.suppress(ModelError):
+        students += _students(pulled_dir(), load_manifest(pulled_dir()), "pulled")
+    for student in students:
         other = best.get(student.spec.name)
         if other is None or int(student.spec.version) >= int(other.spec.version):
             best[student.spec.name] = student
     return [best[name] for name in sorted(best)]
+
+
+def cache_problem() -> ModelError | None:
+    """Why the fetched students cannot be read, and the fix; None where they can, or where there are none."""
+    try:
+        load_manifest(pulled_dir())
+    except ModelError as error:
+        fix = "fetch anew with restorect models pull NAME, or set RESTORECT_HOME to a folder of yours"
+        return ModelError(error.problem, error.fix or fix)
+    return None
 
 
 def known() -> dict[str, ManifestEntry]:
@@ -126,16 +153,20 @@ def known() -> dict[str, ManifestEntry]:
     return dict(sorted(entries.items()))
 
 
-def find(task: str | None, model: str = "s", *, check: bool = True) -> Student:
+def find(task: str | None, model: str | os.PathLike[str] = "s", *, check: bool = True) -> Student:
     """The student for `task`; its files are hashed first unless `check` is false.
 
-    model: a size ("s", "m"), a full name ("denoise-s") or a folder with prior.onnx and velocity.onnx;
-    with a name or a folder `task` may be None. Raises UsageError for an unknown task or model or one
+    model: a size ("s", "m"), a full name ("denoise-s") or a folder with prior.onnx and velocity.onnx, written
+    with a separator ("./denoise-s") or given as a Path: a bare word is a name, whatever lies in the working
+    directory. With a name or a folder `task` may be None. Raises UsageError for an unknown task or model or one
     made for another task, ModelError when its files are missing or damaged.
     """
     if task is not None and task not in TASKS:
         raise UsageError(f"unknown task '{task}'", f"choose {', '.join(TASKS)}")
-    student = _from_folder(Path(model)) if _is_path(model) else _by_name(_full_name(task, model))
+    if isinstance(model, str) and "/" not in model and os.sep not in model:
+        student = _by_name(_full_name(task, model))
+    else:
+        student = _from_folder(Path(model))
     if task is not None and student.spec.task != task:
         problem = f"model '{model}' is made for {student.spec.task}, not for {task}"
         raise UsageError(problem, f"use --task {student.spec.task}, or another model")
@@ -212,10 +243,6 @@ def record_of(path: Path, root: Path) -> FileRecord:
     return FileRecord(path=path.relative_to(root).as_posix(), sha256=digest.hexdigest(), bytes=size)
 
 
-def _is_path(model: str) -> bool:
-    return "/" in model or os.sep in model or (Path(model) / FILE_NAMES["velocity"]).is_file()
-
-
 def _full_name(task: str | None, model: str) -> str:
     if model not in SIZES:
         return model
@@ -235,13 +262,8 @@ def _by_name(name: str) -> Student:
     if name in {f"{task}-{size}" for task in TASKS for size in SIZES}:
         fix = f"students here: {with_weights}; look for it with: restorect models pull {name}"
         raise ModelError(f"there is no student '{name}' yet", fix)
-    raise UsageError(
-        f"unknown model '{name}'", f"choose a size ({', '.join(SIZES)}), a student ({with_weights}) or a folder"
-    )
-
-
-def _pulled() -> list[Student]:
-    return _students(pulled_dir(), load_manifest(pulled_dir()), "pulled")
+    fix = f"choose a size ({', '.join(SIZES)}), a student ({with_weights}) or a folder (written ./{name})"
+    raise UsageError(f"unknown model '{name}'", fix)
 
 
 def _students(root: Path, manifest: Manifest, origin: Origin) -> list[Student]:
@@ -262,7 +284,7 @@ def _students(root: Path, manifest: Manifest, origin: Origin) -> list[Student]:
             root=root,
         )
         for entry in manifest.students
-        if (root / entry.files["velocity"].path).parent.is_dir()
+        if os.path.isdir((root / entry.files["velocity"].path).parent)  # Path.is_dir raises where it may not look
     ]
 
 
