@@ -23,7 +23,7 @@ QUALITY = 95
 
 
 def night(image: FloatImage, rng: np.random.Generator) -> FloatImage:
-    dim = darkness.Darkness(gain=0.04, gamma=1.05, cast=(1.0, 0.98, 0.95), shot=8e-5, read=(0.0006) ** 2)
+    dim = darkness.Darkness(gain=0.04, gamma=1.05, cast=(1.0, 0.98, 0.95), shot=3e-5, read=(0.0004) ** 2)
     return dim.apply(image, rng)
 
 

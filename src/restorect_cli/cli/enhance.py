@@ -61,7 +61,7 @@ def enhance(
             "-m",
             metavar="MODEL",
             help="A size (s is quick, m is better), the name of a student (see `restorect models list`), "
-            "or a folder holding one.",
+            "or a folder holding one (./mine).",
         ),
     ] = "s",
     steps: Annotated[
