@@ -233,3 +233,9 @@ def test_a_source_is_read_in_windows_and_emitted_in_order(student):
     restorer(student("halve"), tile=256).restore_source(source, emit)
     assert next_row == source.height
     assert source.largest < source.height * source.width / 2
+
+
+def test_values_that_make_the_network_overflow_are_refused(student):
+    huge = np.full((16, 16, 3), 3e38, np.float32)
+    with pytest.raises((InputError, ModelError)), np.errstate(over="ignore", invalid="ignore"):
+        restorer(student("reaching", halo_px=onnx_students.REACH_PX)).restore(huge)

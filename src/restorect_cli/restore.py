@@ -181,6 +181,8 @@ class _Predictor:
         displacement: Image = self._graph.run(feeds)["displacement"]
         if displacement.shape != batch.shape:
             raise ModelError(f"{self._name} gave a result of shape {displacement.shape} for {batch.shape}")
+        if not np.isfinite(displacement).all():
+            raise InputError("the picture's values are too far outside [0, 1] for the network", "scale them first")
         window: Image = displacement[0].transpose(1, 2, 0)
         return window
 

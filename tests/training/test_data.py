@@ -7,7 +7,14 @@ import pytest
 
 from restorect_cli.errors import InputError
 from restorect_cli.prior import prior_inputs_batch
-from restorect_cli.training.data import PairStream, load_pairs, scene_labels, thumbnail, with_matched_exposure
+from restorect_cli.training.data import (
+    PairStream,
+    load_layers,
+    load_pairs,
+    scene_labels,
+    thumbnail,
+    with_matched_exposure,
+)
 from restorect_cli.training.recipe import Recipe
 
 from .conftest import picture, save
@@ -62,3 +69,10 @@ def test_bad_data_is_named(data: Path, recipe: Recipe, change, said: str):  # ty
     change(data)
     with pytest.raises(InputError, match=said):
         PairStream(recipe, data)
+
+
+def test_rain_layers_smaller_than_a_crop_are_named(data: Path, recipe: Recipe):
+    rain = recipe.source[0].model_copy(update={"degrade": "rain-layers", "layers": "pairs"})
+    assert len(load_layers(data, rain, 64)) == 4
+    with pytest.raises(InputError, match="no rain layers of 72x72"):
+        load_layers(data, rain, 72)

@@ -9,7 +9,7 @@ import onnx
 import pytest
 import torch
 
-from restorect_cli.errors import InputError, ModelError
+from restorect_cli.errors import InputError, ModelError, OutputError
 from restorect_cli.models.store import find
 from restorect_cli.restore import Restorer
 from restorect_cli.training import export as exporting
@@ -48,9 +48,9 @@ def shaken() -> Student:
 def test_the_exported_student_restores_as_torch_does(recipe: Recipe, tmp_path: Path):
     student = shaken()
     spec = describe(student, recipe, licence="CC0-1.0", training_data="waves")
-    export(student, spec, tmp_path / "denoise-s")
-    assert find("denoise", str(tmp_path / "denoise-s")).spec == spec
-    restorer = Restorer("denoise", model=str(tmp_path / "denoise-s"), device="cpu", threads=1)
+    export(student, spec, tmp_path / "denoise-tiny")
+    assert find("denoise", str(tmp_path / "denoise-tiny")).spec == spec
+    restorer = Restorer("denoise", model=str(tmp_path / "denoise-tiny"), device="cpu", threads=1)
     image = picture(3, 48, 72)
     restored = restorer.restore(image)
 
@@ -75,8 +75,8 @@ def test_a_graph_that_disagrees_is_not_written(recipe: Recipe, tmp_path: Path, m
     spec = describe(student, recipe, licence="CC0-1.0", training_data="waves")
     monkeypatch.setattr(exporting, "PARITY", -1.0)
     with pytest.raises(ModelError, match="differs from torch"):
-        export(student, spec, tmp_path / "denoise-s")
-    assert not (tmp_path / "denoise-s").exists()
+        export(student, spec, tmp_path / "denoise-tiny")
+    assert not (tmp_path / "denoise-tiny").exists()
 
 
 def test_weights_of_a_run_come_with_their_recipe(data: Path, recipe: Recipe, tmp_path: Path):
@@ -89,3 +89,11 @@ def test_weights_of_a_run_come_with_their_recipe(data: Path, recipe: Recipe, tmp
     (tmp_path / "other.safetensors").write_bytes(b"no")
     with pytest.raises(InputError, match="not a trained student"):
         load_weights(tmp_path / "other.safetensors")
+
+
+def test_a_place_that_cannot_be_written_is_named(recipe: Recipe, tmp_path: Path):
+    student = shaken()
+    spec = describe(student, recipe, licence="CC0-1.0", training_data="waves")
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="cannot write denoise-tiny"):
+        export(student, spec, tmp_path / "file" / "denoise-tiny")

@@ -30,3 +30,12 @@ def test_unknown_recipes_and_files(tmp_path: Path):
     (tmp_path / "bad.toml").write_text("= = =")
     with pytest.raises(UsageError, match="not valid TOML"):
         load_recipe(str(tmp_path / "bad.toml"))
+
+
+def test_rain_layers_must_be_named(tmp_path: Path):
+    path = tmp_path / "r.toml"
+    path.write_text(
+        'task = "derain"\niterations = 5\n[[source]]\nfolder="a"\ndegrade="rain-layers"\nweight=1\n', encoding="utf-8"
+    )
+    with pytest.raises(UsageError, match="needs `layers`"):
+        load_recipe(str(path))

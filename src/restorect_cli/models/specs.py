@@ -46,7 +46,7 @@ class StudentSpec(_Row):
 
     name: Name  # "denoise-s": the task and the size
     task: Task
-    size: Literal["s", "m"]
+    size: Literal["s", "m", "tiny"]
     version: Annotated[str, Field(pattern=r"^[0-9]+$")] = "1"  # rises when the weights change
     target: Literal["cumulative", "velocity"] = "cumulative"  # what the velocity graph predicts: x_t − x, or y − x
     grid: Literal["hand-set", "uniform"] = "hand-set"  # time grid it was trained for

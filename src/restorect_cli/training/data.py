@@ -146,15 +146,23 @@ def _whole(folder: Path, stem: str) -> Pixels | None:
     return None if found is None else read_pixels(found)
 
 
-def load_layers(root: Path, source: SourceRecipe) -> list[Pixels]:
-    """Rain layers for a source: grey streak pictures (H,W), or differences of rainy and clean pairs (H,W,3)."""
+def load_layers(root: Path, source: SourceRecipe, crop_px: int) -> list[Pixels]:
+    """Rain layers for a source: grey streak pictures (H,W), or differences of rainy and clean pairs (H,W,3).
+
+    Raises InputError where a folder holds none that is as large as a crop.
+    """
     if source.layers is None:
         return []
     folder = root / source.layers
     if source.degrade != "rain-layers":
-        return [read_pixels(path)[..., 1] for path in list_pictures(folder)]
-    pairs = [item for item in load_pairs(folder) if item.degraded is not None]
-    return [np.clip(i.degraded.astype(np.int16) - i.clean, 0, 255).astype(np.uint8) for i in pairs]  # type: ignore[union-attr]
+        layers = [read_pixels(path)[..., 1] for path in list_pictures(folder)]
+    else:
+        pairs = [(item.degraded, item.clean) for item in load_pairs(folder) if item.degraded is not None]
+        layers = [np.clip(wet.astype(np.int16) - dry, 0, 255).astype(np.uint8) for wet, dry in pairs]
+    layers = [layer for layer in layers if min(layer.shape[:2]) >= crop_px]
+    if not layers:
+        raise InputError(f"{folder} holds no rain layers of {crop_px}x{crop_px} pixels or more", "check `layers`")
+    return layers
 
 
 def thumbnail(pixels: Pixels) -> FloatImage:
@@ -218,7 +226,7 @@ class PairStream:
             self.train.append(cache[key][0])
             self.validation.append(cache[key][1])
         self.degradations = [
-            table.make(source.degrade, load_layers(root, source), recipe.seed)
+            table.make(source.degrade, load_layers(root, source, recipe.crop_px), recipe.seed)
             if source.degrade != "pair"
             else table.make("none")
             for source in recipe.source

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +20,10 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from ..errors import InputError, ModelError
+from ..errors import InputError, ModelError, OutputError
 from ..models.specs import METADATA_KEY, StudentSpec
 from ..runtime import Graph
+from .atomic import replace_file
 from .nets.student import SHAPES, SIZE_MULTIPLE, STATISTICS, Student, receptive_radius_px
 from .recipe import Recipe
 
@@ -47,9 +48,9 @@ def load_weights(path: Path) -> tuple[Student, Recipe]:
 def describe(student: Student, recipe: Recipe, *, licence: str, training_data: str, version: str = "1") -> StudentSpec:
     """The description that goes into the metadata and the manifest."""
     return StudentSpec(
-        name=f"{recipe.task}-{'m' if recipe.net == 'm' else 's'}",
+        name=f"{recipe.task}-{recipe.net}",
         task=recipe.task,
-        size="m" if recipe.net == "m" else "s",
+        size=recipe.net,
         version=version,
         target=recipe.target,
         grid=recipe.grid,
@@ -96,14 +97,12 @@ def export(student: Student, spec: StudentSpec, folder: Path) -> None:
         difference = parity(module, data, inputs)
         if not difference <= PARITY:
             raise ModelError(f"{spec.name}: the exported graph differs from torch by {difference:.2g}")
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, data in zip(("prior.onnx", "velocity.onnx"), described, strict=True):
-        aside = folder / f".{name}.part"
-        try:
-            aside.write_bytes(data)
-            os.replace(aside, folder / name)
-        finally:
-            aside.unlink(missing_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, data in zip(("prior.onnx", "velocity.onnx"), described, strict=True):
+            replace_file(folder / name, partial(Path.write_bytes, data=data))
+    except OSError as error:
+        raise OutputError(f"cannot write {spec.name} to {folder}", str(error)) from error
 
 
 @torch.no_grad()

@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 import signal
 import threading
 import time
@@ -32,6 +31,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ..errors import InputError, OutputError, RestorectError, UsageError
+from .atomic import replace_file
 from .data import Batch, PairStream
 from .nets.student import SHAPES, Student
 from .objective import LossKind, Objective, draw
@@ -248,10 +248,10 @@ class Trainer:
             "optimiser": self.optimiser.state_dict(),
         }
         try:
-            _replace(self.run / "checkpoint.pt", lambda path: torch.save(state, path))
+            replace_file(self.run / "checkpoint.pt", lambda path: torch.save(state, path))
             weights = {k: v.contiguous().cpu() for k, v in self.ema.weights.items()}
             about = {"recipe": self.recipe.model_dump_json(), "iteration": str(self.iteration)}
-            _replace(self.run / "ema.safetensors", lambda path: save_file(weights, path, metadata=about))
+            replace_file(self.run / "ema.safetensors", lambda path: save_file(weights, path, metadata=about))
         except (OSError, RuntimeError, SafetensorError) as error:  # torch reports a full disk as RuntimeError
             reason = str(error).split("\n", 1)[0]
             raise OutputError(
@@ -295,7 +295,7 @@ class Trainer:
         try:
             self.run.mkdir(parents=True, exist_ok=True)
             text = self.recipe.model_dump_json(indent=2) + "\n"
-            _replace(self.run / "recipe.json", lambda path: path.write_text(text, encoding="utf-8"))
+            replace_file(self.run / "recipe.json", lambda path: path.write_text(text, encoding="utf-8"))
         except OSError as error:
             raise OutputError(f"cannot write to {self.run}", str(error)) from error
 
@@ -324,7 +324,7 @@ class Trainer:
         if not self.ranks.leads:
             return
         try:
-            _replace(self.run / "loss.png", lambda path: plot(self.run / "log.jsonl", path))
+            replace_file(self.run / "loss.png", lambda path: plot(self.run / "log.jsonl", path))
         except OSError as error:
             raise OutputError(f"cannot write {self.run / 'loss.png'}", str(error)) from error
 
@@ -333,17 +333,6 @@ class Trainer:
             return torch.from_numpy(array).to(self.device, memory_format=torch.channels_last)
 
         return image(batch.y), image(batch.x), image(batch.thumb), torch.from_numpy(batch.statistics).to(self.device)
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    aside = path.with_name(path.name + ".part")
-    try:
-        write(aside)
-        with aside.open("rb+") as file:  # on the disk before it takes the old one's place
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..errors import InputError, UsageError
 
@@ -44,6 +44,12 @@ class SourceRecipe(BaseModel):
     weight: float = Field(gt=0)
     layers: str | None = None  # rain: folder of streak pictures; rain-layers: folder of pairs whose difference is rain
     match_exposure: bool = False  # pairs: fit a gain and an offset per colour of the target to the input first
+
+    @model_validator(mode="after")
+    def _layers_are_named(self) -> SourceRecipe:
+        if self.degrade == "rain-layers" and self.layers is None:
+            raise ValueError("rain-layers needs `layers`, a folder of rainy and clean pairs")
+        return self
 
 
 class Recipe(BaseModel):
