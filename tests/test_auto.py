@@ -21,7 +21,7 @@ def picture(level: float, sigma: float) -> np.ndarray:
         (0.06, 1, "low-light", "dark (mean light 0.5 % of white"),
         (0.10, 20, "low-light", "dark"),
         (0.50, 25, "denoise", "noisy and not dark (mean light 2"),
-        (0.50, 0, "denoise", "expect little change"),
+        (0.50, 0, "denoise", "neither dark nor clearly noisy"),
         (0.40, 5, "denoise", "noisy"),
         (1.00, 0, "denoise", "mean light 100.0 % of white, noise 0.0 of 255 levels"),
     ],

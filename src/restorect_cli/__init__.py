@@ -1,4 +1,4 @@
-"""restorect repairs photographs: low light, noise, rain, raindrops on the lens.
+"""restorect repairs photographs: low light and noise, on a plain CPU.
 
     from restorect_cli import Restorer, restore_file
 

@@ -28,7 +28,7 @@ STRONG_NOISE = 6 / 255
 """Noise that, in a picture not dark on the whole, disturbs more than dark parts do."""
 
 VISIBLE_NOISE = 1.5 / 255
-"""Noise in the flattest tenth of the picture below which a denoiser changes little; clean files have 0.3–1.2 levels."""
+"""Noise in the flattest tenth of the picture below which there is little to remove; clean files have 0.3–1.2 levels."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,15 @@ def choose_task(inputs: PriorInputs) -> Choice:
     mean, half = float(light.mean()), float(np.median(light))
     noise = float(np.mean(inputs.statistics[:3]))  # the 10 % quantiles of R, G and B
     noise_told = f"noise {255 * noise:.1f} of 255 levels"
-    if mean < DARK_LIGHT:
-        return Choice("low-light", f"the picture is dark (mean light {100 * mean:.1f} % of white, {noise_told})")
-    if half < DARK_HALF and noise < STRONG_NOISE:
-        return Choice("low-light", f"half of the picture is darker than {100 * half:.1f} % of white ({noise_told})")
     measured = f"mean light {100 * mean:.1f} % of white, {noise_told}"
+    if mean < DARK_LIGHT:
+        return Choice("low-light", f"the picture is dark ({measured}); meant to be? try --strength 0.4")
+    if half < DARK_HALF and noise < STRONG_NOISE:
+        reason = f"half of the picture is darker than {100 * half:.1f} % of white ({noise_told})"
+        return Choice("low-light", f"{reason}; if skies burn out, try --strength 0.5")
     if noise < VISIBLE_NOISE:
-        return Choice("denoise", f"the picture is neither dark nor clearly noisy, so expect little change ({measured})")
+        reason = f"the picture is neither dark nor clearly noisy ({measured})"
+        return Choice("denoise", f"{reason}; if fine texture suffers, try --strength 0.5")
     return Choice("denoise", f"the picture is noisy and not dark ({measured})")
 
 

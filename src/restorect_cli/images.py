@@ -137,7 +137,10 @@ def _format(name: str, head: bytes) -> str:
     format = sniff(head)
     if format is None:
         known = ", ".join(name.upper() for name in READABLE)
-        raise InputError(f"cannot read {name}, it is not an image of a known format", f"use one of {known}")
+        raise InputError(
+            f"cannot read {name}, it is not an image of a known format",
+            f"use one of {known} (from RAW or HEIC export a TIFF or JPEG first)",
+        )
     return format
 
 

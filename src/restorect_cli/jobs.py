@@ -149,7 +149,7 @@ def _refuse_collisions(jobs: Sequence[Job], overwrite: bool) -> None:
             raise UsageError(problem, "choose another name, or --overwrite to replace it")
         if reader is not None and reader is not job:
             problem = f"output '{job.output_name}' of '{job.input_name}' is also an input"
-            raise UsageError(problem, "restore them in two runs, or leave it out")
+            raise UsageError(problem, "leave it out, or write into a folder with -o repaired/")
 
 
 def _identity(path: Path) -> str:

@@ -60,8 +60,7 @@ def enhance(
             "--model",
             "-m",
             metavar="MODEL",
-            help="A size (s is quick, m is better), the name of a student (see `restorect models list`), "
-            "or a folder holding one (./mine).",
+            help="A size, the name of a student (see `restorect models list`), or a folder holding one (./mine).",
         ),
     ] = "s",
     steps: Annotated[
@@ -70,7 +69,7 @@ def enhance(
             min=1,
             max=4,
             metavar="1..4",
-            help="Steps of the flow: 1 is truest to the original, more give crisper texture and take longer "
+            help="Steps of the flow: 1 is truest to the original; more change little in most pictures "
             "[default: the student's own].",
             show_default=False,
         ),
@@ -151,7 +150,9 @@ def enhance(
         bool, typer.Option("--verbose", "-v", help="Also tell which student runs on which device, before it starts.")
     ] = False,
 ) -> None:
-    """Repairs photographs: low light, noise, rain streaks, raindrops on the lens.
+    """Repairs photographs taken in too little light, and noisy ones.
+
+    Rain streaks and raindrops (--task derain, raindrop) need students that do not come along yet.
 
     Writes photo.restored.jpg beside photo.jpg unless -o says otherwise, in the same format, depth, size and
     colour space. EXIF (but for the thumbnail), XMP, IPTC captions, colour profile and resolution are kept as far
@@ -179,7 +180,7 @@ def enhance(
     choose("--device", device, DEVICE_CHOICES)
     choose("--strip", strip, STRIP_CHOICES)
     if format is not None:
-        choose("--format", format, FORMAT_CHOICES)
+        format = choose("--format", {"jpg": "jpeg", "tif": "tiff"}.get(format.lower(), format), FORMAT_CHOICES)
     if depth is not None:
         choose("--depth", depth, DEPTH_CHOICES)
     if not 0.0 <= strength <= 1.0:

@@ -27,7 +27,7 @@ def models(context: typer.Context) -> None:
       restorect models list                  what there is, and what is installed
       restorect models info denoise-s        how good it is, and where it comes from
       restorect models verify                are all files whole?
-      restorect models pull denoise-m        fetch another one
+      restorect models pull denoise-s        fetch another one
     """
     help_if_alone(context)
 
@@ -135,7 +135,7 @@ def verify(
 
 @app.command(short_help="Fetch students from a Hugging Face repository.")
 def pull(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Students to fetch, such as denoise-m.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Students to fetch, such as denoise-s.")],
     repo: Repository = None,
     endpoint: Endpoint = None,
     revision: Annotated[str, typer.Option(metavar="REV", help="Branch, tag or commit of the repository.")] = "main",
@@ -151,9 +151,9 @@ def pull(
 
     \b
     Examples:
-      restorect models pull denoise-m
+      restorect models pull denoise-s
       restorect models pull denoise-s --repo me/my-students --revision v2
-      restorect models pull denoise-m --endpoint https://hub.example.org
+      restorect models pull denoise-s --endpoint https://hub.example.org
     """
     from ..models import pull as puller
 

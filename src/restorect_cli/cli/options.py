@@ -43,7 +43,11 @@ Endpoint = Annotated[
 def choose(option: str, value: str, choices: Sequence[str]) -> str:
     """`value` itself if it is one of the choices; otherwise UsageError naming them."""
     if value not in choices:
-        raise UsageError(f"unknown {option.lstrip('-')} '{value}'", f"choose {', '.join(choices)}")
+        from difflib import get_close_matches
+
+        near = get_close_matches(value.lower(), choices, n=1, cutoff=0.7)
+        meant = f"did you mean {near[0]}? choose " if near else "choose "
+        raise UsageError(f"unknown {option.lstrip('-')} '{value}'", f"{meant}{', '.join(choices)}")
     return value
 
 

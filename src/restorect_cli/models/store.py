@@ -260,7 +260,9 @@ def _by_name(name: str) -> Student:
     if name in known():
         raise ModelError(f"the files of student '{name}' are not here", f"fetch them: restorect models pull {name}")
     if name in {f"{task}-{size}" for task in TASKS for size in SIZES}:
-        fix = f"students here: {with_weights}; look for it with: restorect models pull {name}"
+        fix = (
+            f"students here: {with_weights}; a newer version of restorect may bring it, or restorect models pull {name}"
+        )
         raise ModelError(f"there is no student '{name}' yet", fix)
     fix = f"choose a size ({', '.join(SIZES)}), a student ({with_weights}) or a folder (written ./{name})"
     raise UsageError(f"unknown model '{name}'", fix)
