@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .noise import FloatImage, jpeg, to_8_bit
+from .noise import FloatImage, coarsen, jpeg, to_8_bit
 
 
 @dataclass(frozen=True)
@@ -26,19 +26,21 @@ class Darkness:
     cast: tuple[float, float, float]
     shot: float
     read: float
+    coarse: bool = False  # noise as demosaicing and enlargement leave it, not white
 
     @staticmethod
     def draw(rng: np.random.Generator) -> Darkness:
         backlit = rng.random() < 0.5
         gain = float(np.exp(rng.uniform(np.log(0.25 if backlit else 0.008), np.log(1.0 if backlit else 0.6))))
         cast = np.exp(rng.normal(0, 0.05, 3))
-        noise = rng.uniform(0, 1) * 0.0015 * gain**0.5
+        noise = rng.random() ** 2 * 0.006 * gain**0.5  # the square: most cameras are quiet, some are not
         return Darkness(
             gain=gain,
             gamma=float(rng.uniform(1.3, 2.6) if backlit else rng.uniform(0.9, 1.15)),
             cast=(float(cast[0]), float(cast[1]), float(cast[2])),
             shot=float(noise),
-            read=float((rng.uniform(0, 0.004) * gain**0.5) ** 2),
+            read=float((rng.random() ** 2 * 0.01 * gain**0.5) ** 2),
+            coarse=bool(rng.random() < 0.5),
         )
 
     def apply(self, image: FloatImage, rng: np.random.Generator | None, averaged: float = 1.0) -> FloatImage:
@@ -49,7 +51,8 @@ class Darkness:
         """
         linear = np.clip(image, 0, 1) ** np.float32(2.2) * np.asarray(self.cast, np.float32) * np.float32(self.gain)
         if rng is not None:
-            noise = rng.standard_normal(image.shape, dtype=np.float32) / np.float32(averaged)
+            noise = rng.standard_normal(image.shape, dtype=np.float32)
+            noise = (coarsen(noise, rng) if self.coarse else noise) / np.float32(averaged)
             linear = linear + noise * np.sqrt(self.shot * linear + self.read).astype(np.float32)
         dark: FloatImage = np.clip(linear, 0, 1) ** np.float32(self.gamma / 2.2)
         return dark

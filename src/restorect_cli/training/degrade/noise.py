@@ -49,13 +49,13 @@ def camera(image: FloatImage, rng: np.random.Generator, strength: float | None =
     shot, read = 0.03 * s * rng.uniform(0.3, 1), (0.03 * s * rng.uniform(0.2, 1)) ** 2
     noise = rng.standard_normal(image.shape, dtype=np.float32)
     if rng.random() < 0.7:
-        noise = _coarsen(noise, rng)
+        noise = coarsen(noise, rng)
     noisy = linear + noise * np.sqrt(shot * linear + read).astype(np.float32)
     encoded = np.clip(noisy, 0, 1) ** np.float32(1 / 2.2)
     return jpeg(encoded, int(rng.integers(75, 98))) if rng.random() < 0.6 else to_8_bit(encoded)
 
 
-def _coarsen(noise: FloatImage, rng: np.random.Generator) -> FloatImage:
+def coarsen(noise: FloatImage, rng: np.random.Generator) -> FloatImage:
     """Mix white noise with its 3x3 blur, and pull the colours together or apart; unit variance kept."""
     blurred = noise.copy()
     for axis in (0, 1):
