@@ -66,7 +66,8 @@ def run_together(count: int, arguments: list[str]) -> list[str]:
 
 def test_two_processes_resume_and_train_as_one(data: Path, recipe: Recipe, tmp_path: Path):
     """A batch of five, so that the shares differ, and a live roll-out; one process starts what two finish."""
-    recipe = recipe.model_copy(update={"batch": 5, "consistency": "cheap", "iterations": 5})
+    # Not Muon: it makes directions equal in size, and of the weakest ones rounding decides.
+    recipe = recipe.model_copy(update={"batch": 5, "consistency": "cheap", "iterations": 5, "optimiser": "adamw"})
     path = tmp_path / "r.toml"
     tables = "".join(
         f'[[source]]\nfolder = "{s.folder}"\ndegrade = "{s.degrade}"\nweight = {s.weight}\n' for s in recipe.source

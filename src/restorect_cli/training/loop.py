@@ -35,6 +35,7 @@ from .atomic import replace_file
 from .data import Batch, PairStream
 from .nets.student import SHAPES, Student
 from .objective import LossKind, Objective, draw
+from .optimiser import Optimiser
 from .plot import plot
 from .ranks import Ranks
 from .recipe import Recipe
@@ -110,9 +111,8 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.model = Student(SHAPES[recipe.net]).to(self.device)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimiser = torch.optim.AdamW(
-            self.model.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.0
-        )
+        inside = self.model.inner_convolutions() if recipe.optimiser == "muon" else []
+        self.optimiser = Optimiser(self.model.parameters(), inside, recipe.learning_rate)
         if init is not None and not resume:
             self._start_from(init)
         self.ema = Ema(self.model, recipe.ema)
@@ -175,9 +175,7 @@ class Trainer:
     def step(self) -> Losses:
         """One optimiser step on batch number `iteration`, of which this process computes its share."""
         recipe, ranks = self.recipe, self.ranks
-        rate = learning_rate(recipe, self.iteration)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        self.optimiser.set_rate(learning_rate(recipe, self.iteration))
         y, x, thumb, statistics = self._tensors(self.stream.batch(self.iteration, ranks.rank, ranks.count))
         draws = draw(recipe, self.iteration)
         t = ranks.share(draws.t).to(self.device)
@@ -191,7 +189,7 @@ class Trainer:
             self._need_finite(sum(means), "loss")
             live = recipe.consistency in ("full", "cheap")
             loss = terms[0] + recipe.consistency_weight * terms[1] if live else terms[0]
-            self.optimiser.zero_grad(set_to_none=True)
+            self.optimiser.zero_grad()
             # Times the processes, because their gradients are then averaged.
             (loss * ranks.count).backward()  # type: ignore[no-untyped-call]
         except torch.OutOfMemoryError as error:
@@ -240,7 +238,7 @@ class Trainer:
         if not self.ranks.leads:
             return
         state = {
-            "format": 1,
+            "format": 2,
             "recipe": self.recipe.model_dump_json(),
             "iteration": self.iteration,
             "model": self.model.state_dict(),

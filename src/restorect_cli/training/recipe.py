@@ -68,6 +68,7 @@ class Recipe(BaseModel):
     batch: int = Field(16, ge=1)
     # how
     iterations: int = Field(ge=1)
+    optimiser: Literal["muon", "adamw"] = "muon"
     learning_rate: float = Field(1e-3, gt=0)
     warmup: int = Field(300, ge=0)
     loss: Literal["l1", "l2"] = "l1"

@@ -182,6 +182,11 @@ class Student(nn.Module):
     def forward(self, x: Tensor, t: Tensor, thumb: Tensor, statistics: Tensor) -> Tensor:
         return self.velocity(x, t, self.prior(thumb, statistics))  # type: ignore[no-any-return]
 
+    def inner_convolutions(self) -> list[Tensor]:
+        """Weights of the velocity net's convolutions but the first and the last, for `Optimiser`."""
+        ends = (self.velocity.stem, self.velocity.out)
+        return [m.weight for m in self.velocity.modules() if isinstance(m, nn.Conv2d) and m not in ends]
+
 
 def receptive_radius_px(shape: StudentShape) -> int:
     """Pixels on each side that one evaluation of the velocity net can see, rounded up to the size multiple.
