@@ -107,7 +107,8 @@ def test_a_drop_shows_the_scene_upside_down():
     rows_of[:], columns_of[:] = 40, 40
     sky_above = np.zeros((200, 160, 3), np.float32)
     sky_above[:100] = 1
-    layer, mask = raindrop.refract(sky_above, height, rows_of, columns_of, np.random.default_rng(0))
+    surroundings = raindrop.Surroundings(sky_above, 1.0, (60.0, 40.0))
+    layer, mask = raindrop.refract(surroundings, height, rows_of, columns_of, 60.0, np.random.default_rng(0))
     assert mask[40, 40] == 1 and mask[5, 5] == 0
     assert layer[50, 40].mean() > layer[30, 40].mean()  # the bright sky stands at the drop's bottom
 

@@ -15,6 +15,8 @@ All in linear light. Coverage and brightness are held against real pairs in the 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,26 +27,36 @@ GAMMA = np.float32(2.2)
 
 
 def drops(
-    image: FloatImage, rng: np.random.Generator, coverage: float | None = None, picture_height_px: float | None = None
+    image: FloatImage,
+    rng: np.random.Generator,
+    coverage: float | None = None,
+    picture_height_px: float | None = None,
+    whole: FloatImage | None = None,
 ) -> FloatImage:
     """Wet `image` (H,W,3) in [0,1].
 
-    `coverage` scales the number of drops (1 is typical, drawn if None). `picture_height_px` is the
-    height of the whole picture when `image` is a crop of it: drops have a size in the picture.
+    `coverage` scales the number of drops (1 is typical, drawn if None). Where `image` is a crop, `picture_height_px`
+    is the height of the whole picture, because drops have a size in it, and `whole` that picture shrunk to any size,
+    because they show all of it.
     """
     height, width = image.shape[:2]
-    scale = (height if picture_height_px is None else picture_height_px) / 480 * rng.uniform(0.8, 1.6)
+    picture_height = float(height if picture_height_px is None else picture_height_px)
+    scale = picture_height / 480 * rng.uniform(0.8, 1.6)
     linear = np.clip(image, 0, 1) ** GAMMA
+    shown = shrunk(linear, max(1, height // 100)) if whole is None else np.clip(whole, 0, 1) ** GAMMA
     drop_height, centre_row, centre_column = height_map(height, width, scale, rng, coverage)
-    surroundings = environment(linear, scale, rng)
-    layer, mask = refract(surroundings, drop_height, centre_row, centre_column, rng)
-    radius = max(0.6, float(np.exp(rng.uniform(np.log(1.2), np.log(9)))) * scale)
-    layer, mask = disc_blur(layer, radius), disc_blur(mask[..., None], radius)
+    surroundings = environment(shown, picture_height, (height, width), rng)
+    layer, mask = refract(
+        surroundings, drop_height, centre_row, centre_column, rng.uniform(0.5, 1) * picture_height, rng
+    )
+    radius = max(0.6, float(np.exp(rng.uniform(np.log(1.6), np.log(9)))) * scale)
+    blurred = disc_blur(np.concatenate([layer, mask[..., None]], axis=2), radius)
+    layer, mask = blurred[..., :3], blurred[..., 3:]
     opacity = np.float32(rng.uniform(0.8, 1.0))
     background = linear * np.float32(rng.uniform(0.95, 1.0))
     if rng.random() < 0.5:  # the wet film between the drops
         veil = np.float32(rng.uniform(0, 0.08))
-        background = (1 - veil) * background + veil * background.mean(axis=(0, 1))
+        background = (1 - veil) * background + veil * shown.mean(axis=(0, 1))
     wet = (1 - opacity * mask) * background + opacity * layer
     encoded: FloatImage = (np.clip(wet, 0, 1) ** (1 / GAMMA)).astype(np.float32)
     return encoded
@@ -58,7 +70,7 @@ def height_map(
     H = r · (0.35 to 0.7) · sqrt(1 - q²), q the distance in units of the drop's own outline: a circle
     with four random harmonics whose upper half is stretched, as gravity leaves it. Merged by maximum.
     """
-    amount = np.exp(rng.uniform(np.log(0.3), np.log(4.0))) if coverage is None else coverage
+    amount = np.exp(rng.uniform(np.log(0.4), np.log(5.0))) if coverage is None else coverage
     area = height * width / (480.0 * 720.0 * scale**2)  # in pictures of the reference size
     count = max(1, int(rng.poisson(200 * amount * area)))
     heights = np.zeros((height, width), np.float32)
@@ -94,33 +106,67 @@ def _add_drop(heights: Mask, rows_of: Mask, columns_of: Mask, radius: float, rng
     columns_of[window] = np.where(higher, column, columns_of[window])
 
 
-def environment(linear: FloatImage, scale: float, rng: np.random.Generator) -> FloatImage:
-    """What the drops can see: the frame mirrored outwards, bright sky above, mean ground below; blurred."""
-    height, width = linear.shape[:2]
-    up, side = (3 * height) // 4, width // 2
-    wide = np.pad(linear, ((up, up), (side, side), (0, 0)), mode="symmetric")
-    sky = np.quantile(linear.reshape(-1, 3), rng.uniform(0.9, 0.99), axis=0) * rng.uniform(1, 1.8)
-    ground = linear.mean(axis=(0, 1))
+@dataclass(frozen=True)
+class Surroundings:
+    """What the drops can see: `image` in linear light, in cells of `side` pixels; the frame starts at `origin`."""
+
+    image: FloatImage
+    side: float
+    origin: tuple[float, float]  # row and column, in cells
+
+    def at(self, rows: Mask, columns: Mask) -> FloatImage:
+        """Colours (H,W,3) at pixel positions of the frame, which may lie outside it."""
+        # The nearest cell will do: a drop shrinks what it shows more than tenfold.
+        wanted = zip((rows, columns), self.origin, self.image.shape[:2], strict=True)
+        row, column = (np.clip(np.floor(p / self.side + first), 0, n - 1).astype(np.intp) for p, first, n in wanted)
+        colours: FloatImage = self.image[row, column]
+        return colours
+
+
+def environment(
+    shown: FloatImage, picture_height_px: float, frame: tuple[int, int], rng: np.random.Generator
+) -> Surroundings:
+    """The picture mirrored outwards by 3/4 of its height and 1/2 of its width, bright sky above, mean ground below.
+
+    `shown` is the picture in linear light, shrunk: drops show it too small for more, and the shrinking is the blur.
+    A `frame` (rows, columns) smaller than the picture lies anywhere in it.
+    """
+    sky = np.quantile(shown.reshape(-1, 3), rng.uniform(0.9, 0.99), axis=0) * rng.uniform(1, 1.8)
+    ground = shown.mean(axis=(0, 1))
+    height, width = shown.shape[:2]
+    up, aside = max(1, (3 * height) // 4), max(1, width // 2)
+    wide = np.pad(shown, ((up, up), (aside, aside), (0, 0)), mode="symmetric")
     ramp = np.linspace(0, 1, up, dtype=np.float32)[:, None, None]
     wide[:up] = ramp * wide[:up] + (1 - ramp) * sky
     wide[-up:] = (1 - ramp) * wide[-up:] + ramp * ground
-    return _gaussian_blur(np.minimum(wide, 1.8).astype(np.float32), rng.uniform(1, 3) * scale)
+    side = picture_height_px / height
+    top, left = (
+        margin + rng.random() * max(0.0, own - extent / side)
+        for margin, own, extent in zip((up, aside), (height, width), frame, strict=True)
+    )
+    return Surroundings(np.minimum(wide, np.float32(1.8)).astype(np.float32), side, (top, left))
+
+
+def shrunk(image: FloatImage, side: int) -> FloatImage:
+    """Mean of cells of `side` pixels; what is left over at the right and below is dropped."""
+    rows, columns = image.shape[0] // side, image.shape[1] // side
+    cells = image[: rows * side, : columns * side].reshape(rows, side, columns, side, -1)
+    means: FloatImage = cells.mean(axis=(1, 3), dtype=np.float32)
+    return means
 
 
 def refract(
-    surroundings: FloatImage, heights: Mask, rows_of: Mask, columns_of: Mask, rng: np.random.Generator
+    surroundings: Surroundings,
+    heights: Mask,
+    rows_of: Mask,
+    columns_of: Mask,
+    reach_px: float,
+    rng: np.random.Generator,
 ) -> tuple[FloatImage, Mask]:
-    """The premultiplied drop layer (H,W,3) and its mask (H,W)."""
-    height, width = heights.shape
+    """The premultiplied drop layer (H,W,3) and its mask (H,W); `reach_px` is the formula's f."""
     slope_row, slope_column = np.gradient(heights)
     normal = 1 / np.sqrt(1 + slope_row**2 + slope_column**2)
-    reach = rng.uniform(0.5, 1.0) * height
-    rows = rows_of + slope_row * normal * reach + (surroundings.shape[0] - height) // 2
-    columns = columns_of + slope_column * normal * reach + (surroundings.shape[1] - width) // 2
-    seen = surroundings[
-        np.clip(np.round(rows), 0, surroundings.shape[0] - 1).astype(np.intp),
-        np.clip(np.round(columns), 0, surroundings.shape[1] - 1).astype(np.intp),
-    ]
+    seen = surroundings.at(rows_of + slope_row * normal * reach_px, columns_of + slope_column * normal * reach_px)
     mask = (heights > 0).astype(np.float32)
     shade = normal ** rng.uniform(0.3, 1.5) * rng.uniform(0.9, 1.2)
     return (seen * (shade * mask)[..., None]).astype(np.float32), mask
@@ -136,18 +182,3 @@ def disc_blur(image: FloatImage, radius_px: float) -> FloatImage:
     spectrum = np.fft.rfft2(disc / disc.sum(), s=shape)[..., None]
     blurred = np.fft.irfft2(np.fft.rfft2(padded, axes=(0, 1)) * spectrum, s=shape, axes=(0, 1))
     return blurred[2 * margin :, 2 * margin :].astype(np.float32)[: image.shape[0], : image.shape[1]]
-
-
-def _gaussian_blur(image: FloatImage, sigma_px: float) -> FloatImage:
-    return np.stack([_box_blur(image[..., c], max(1, round(sigma_px))) for c in range(3)], axis=-1)
-
-
-def _box_blur(plane: Mask, radius_px: int) -> Mask:
-    """Two box passes, near enough to a Gaussian for a backdrop that a drop shrinks a hundredfold."""
-    for _ in range(2):
-        for axis in (0, 1):
-            moved = np.moveaxis(plane, axis, 0)
-            padded = np.pad(moved, ((radius_px + 1, radius_px), (0, 0)), mode="edge").cumsum(axis=0, dtype=np.float64)
-            size = 2 * radius_px + 1
-            plane = np.moveaxis(((padded[size:] - padded[:-size]) / size).astype(np.float32), 0, axis)
-    return plane

@@ -54,7 +54,7 @@ def _darkness(scene: Scene, rng: np.random.Generator) -> tuple[FloatImage, Float
 
 
 def _raindrop(scene: Scene, rng: np.random.Generator) -> tuple[FloatImage, FloatImage]:
-    wet = raindrop.drops(scene.crop, rng, picture_height_px=scene.picture_height_px)
+    wet = raindrop.drops(scene.crop, rng, picture_height_px=scene.picture_height_px, whole=scene.thumb)
     return rain.finish(wet, rng), _thumb_follows(scene, wet)
 
 
