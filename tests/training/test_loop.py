@@ -97,3 +97,16 @@ def test_a_run_can_start_from_the_weights_of_another(data: Path, recipe: Recipe,
     for bad in (tmp_path / "none", tmp_path / "first" / "log.jsonl", tmp_path / "first" / "ema.safetensors"):
         with pytest.raises(InputError, match="cannot start from"):
             Trainer(other, data, tmp_path / "third", threads=1, init=bad)
+
+
+def test_the_released_consistency_changes_nothing_but_the_log(data: Path, recipe: Recipe, tmp_path: Path):
+    """Without gradient, the constraint of IR-Flow's released code leaves the weights of a run bit for bit alone."""
+    runs = [
+        Trainer(recipe.model_copy(update={"consistency": form}), data, tmp_path / form, threads=1)
+        for form in ("off", "inert", "cheap")
+    ]
+    for run in runs:
+        run.train()
+    off, inert, cheap = map(weights, runs)
+    assert all(torch.equal(a, b) for a, b in zip(off, inert, strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(off, cheap, strict=True))
