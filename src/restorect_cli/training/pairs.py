@@ -44,7 +44,7 @@ _KINDS: dict[str, dict[str, Degradation]] = {
 
 _RECIPE = """\
 # Trains on the pairs of this folder: restorect train --data FOLDER
-# On two cores of a CPU about an hour; more `iterations`, more photographs and "m" for the net make a better student.
+# About an hour on one core of a recent server CPU. More photographs, and more iterations, make a better student.
 task = "{task}"
 net = "s"
 iterations = 20000
