@@ -86,6 +86,65 @@ def test_table(
     assert len(result.out.splitlines()) == made
 
 
+def absent(folder: Path) -> None:
+    folder.rename("other")
+
+
+def a_file(folder: Path) -> None:
+    folder.rename("other")
+    folder.write_bytes(b"no folder")
+
+
+def not_a_picture(folder: Path) -> None:
+    (folder / "a.png").write_text("no picture")
+
+
+def nothing_in_it(folder: Path) -> None:
+    (folder / "a.png").write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    ("before", "said", "made"),
+    [
+        (absent, "cannot read the folder photos", 0),
+        (a_file, "cannot read the folder photos", 0),
+        (not_a_picture, "cannot read photos/a.png", 1),
+        (nothing_in_it, "photos/a.png", 1),
+    ],
+)
+def test_bad_photographs_cost_one_line_each(
+    run: Run, photographs: Path, before: Callable[[Path], None], said: str, made: int
+) -> None:
+    before(photographs)
+    result = run("degrade", str(photographs), "--task", "denoise", "-o", "out", "-q")
+    assert result.code == 1 and said in result.err and len(result.err.splitlines()) == 1
+    assert len(list(Path("out").glob("*/*.png"))) == 2 * made
+
+
+def test_a_full_disk_leaves_no_half_of_a_pair(run: Run, photographs: Path) -> None:
+    """No file may grow: the system's own error, met in the midst of writing."""
+    resource = pytest.importorskip("resource", reason="only POSIX limits the size of files")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, limits[1]))
+    try:
+        result = run("degrade", str(photographs), "--task", "denoise", "-o", "out", "-q")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert result.code == 1 and "Traceback" not in result.err
+    assert all("cannot write" in line for line in result.err.splitlines()) and len(result.err.splitlines()) == 2
+    assert not [path for path in Path("out").rglob("*") if path.is_file()]
+
+
+def test_what_comes_next_is_told(run: Run, photographs: Path) -> None:
+    told = run("degrade", "photos", "--task", "derain", "-o", "out").err
+    assert told.splitlines() == ["2 pairs in out", "to train on them: restorect train --data out"]
+    (photographs / "a.png").rename(photographs / "c.png")
+    (photographs / "b.png").unlink()
+    told = run("degrade", "photos", "--task", "denoise", "-o", "out").err
+    assert "(its recipe.toml was kept)" in told and "warning: one photograph is not enough to train" in told
+    assert 'task = "derain"' in Path("out/recipe.toml").read_text()
+
+
 def test_json_and_quiet(run: Run, photographs: Path) -> None:
     result = run("degrade", str(photographs), "--task", "derain", "-o", "out", "--json")
     records = [json.loads(line) for line in result.out.splitlines()]

@@ -62,7 +62,10 @@ def test_exposure_of_the_target_is_fitted_to_the_input(data: Path):
         (lambda root: save(picture(1, 40, 40), root / "pairs" / "target" / "20.png"), "differ in size"),
         (lambda root: (root / "pairs" / "input" / "20.png").write_bytes(b"not a picture"), "cannot read"),
         (lambda root: [p.unlink() for p in sorted((root / "photos").iterdir())[1:]], "at least two"),
-        (lambda root: (root / "photos").rename(root / "other"), "no such data folder"),
+        (
+            lambda root: (root / "photos").rename(root / "other"),
+            "lacks folders that the recipe names: photos",
+        ),
     ],
 )
 def test_bad_data_is_named(data: Path, recipe: Recipe, change, said: str):  # type: ignore[no-untyped-def]

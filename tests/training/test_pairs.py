@@ -10,7 +10,15 @@ from restorect_cli.cli.degrade import SEVERITIES
 from restorect_cli.errors import InputError, OutputError, UsageError
 from restorect_cli.models.names import TASKS
 from restorect_cli.training.degrade import rain
-from restorect_cli.training.pairs import Photograph, degradations, list_photographs, make_pairs, read_clean
+from restorect_cli.training.pairs import (
+    Photograph,
+    degradations,
+    list_photographs,
+    make_pairs,
+    read_clean,
+    write_recipe,
+)
+from restorect_cli.training.recipe import load_recipe
 
 from .conftest import picture, save
 
@@ -123,3 +131,17 @@ def test_a_layer_smaller_than_the_picture_keeps_its_streaks_sizes():
     assert wide.shape == (64, 1200) and wide.dtype == np.float32
     streaks = np.abs(np.diff(wide[32] > 0.3)).reshape(-1)
     assert streaks[:600].any() and streaks[600:].any()
+
+
+@pytest.mark.parametrize(
+    ("sides_px", "crop_px"), [([500], 112), ([16], 16), ([30, 400, 500], 24), ([30, *[100] * 10], 96)]
+)
+def test_the_recipe_beside_the_pairs_is_valid_and_its_crops_fit(tmp_path: Path, sides_px: list[int], crop_px: int):
+    path = write_recipe(tmp_path, "raindrop", sides_px)
+    assert path is not None
+    recipe = load_recipe(str(path))
+    assert (recipe.task, recipe.crop_px, recipe.source[0].folder) == ("raindrop", crop_px, ".")
+    path.write_text("mine")
+    assert write_recipe(tmp_path, "derain", sides_px) is None and path.read_text() == "mine"
+    with pytest.raises(OutputError, match=r"cannot write .*recipe\.toml"):
+        write_recipe(tmp_path / "absent", "derain", sides_px)

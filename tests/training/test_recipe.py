@@ -39,3 +39,10 @@ def test_rain_layers_must_be_named(tmp_path: Path):
     )
     with pytest.raises(UsageError, match="needs `layers`"):
         load_recipe(str(path))
+
+
+def test_the_recipe_of_the_guide_is_valid(tmp_path: Path):
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    path = tmp_path / "guide.toml"
+    path.write_text(guide.split("```toml\n")[1].split("```")[0], encoding="utf-8")
+    assert [source.degrade for source in load_recipe(str(path)).source] == ["rain-light", "rain-heavy", "pair", "none"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from PIL import Image
 
 from restorect_cli.cli.app import main
+from restorect_cli.training import loop
 from restorect_cli.training.data import PairStream
 from restorect_cli.training.loop import Trainer
 
@@ -52,9 +54,9 @@ def train(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     monkeypatch.chdir(tmp_path)
     Path("r.toml").write_text(RECIPE)
 
-    def train(*arguments: str) -> Result:
+    def train(*arguments: str, form: Sequence[str] = ("r.toml", "-o", "run"), data: str = "data") -> Result:
         capsys.readouterr()
-        code = main(["train", "r.toml", "--data", "data", "-o", "run", "--threads", "1", *arguments])
+        code = main(["train", *form, "--data", data, "--threads", "1", *arguments])
         return Result(code, *capsys.readouterr())
 
     return train
@@ -79,6 +81,11 @@ def edited(old: str, new: str) -> Callable[[], None]:
     return lambda: Path("r.toml").write_text(RECIPE.replace(old, new)) and None
 
 
+def one_photograph() -> None:
+    only(Path("data/photos"), 1)
+    edited('folder = "pairs"\ndegrade = "pair"', 'folder = "photos"\ndegrade = "darkness"')()
+
+
 def one_scene() -> None:
     for path in Path("data/pairs/target").iterdir():
         save(picture(1), path)
@@ -89,14 +96,24 @@ def one_scene() -> None:
     [
         (one_pair, 1, "data/pairs holds 1 usable pictures"),
         (no_pairs, 1, "data/pairs holds 0 usable pictures"),
+        (one_photograph, 1, "data/photos holds 1 usable pictures"),
         (one_scene, 1, "all training pictures show one scene"),
         (lambda: Path("data/pairs/input/20.png").write_bytes(b"no"), 1, "cannot read training picture"),
         (lambda: save(picture(1, 40, 40), Path("data/pairs/input/20.png")), 1, "20.png and its target differ in size"),
         (lambda: Path("data/pairs/input/20.png").unlink(), 1, "1 files have no partner, first '20'"),
-        (lambda: Path("data/pairs").rename("data/other"), 1, "no such data folder data/pairs/input"),
+        (
+            lambda: Path("data/pairs").rename("data/other"),
+            1,
+            "data lacks folders that the recipe names: pairs",
+        ),
+        (lambda: Path("data/pairs/input").rename("data/other"), 1, "no such data folder data/pairs/input"),
         (lambda: Path("r.toml").unlink(), 1, "cannot read recipe r.toml"),
         (edited("batch", "bach"), 2, "r.toml, key 'bach'"),
         (edited('"tiny"', '"huge"'), 2, "r.toml, key 'net'"),
+        (edited('"pair"', '"pear"'), 2, "r.toml, key 'source.0.degrade'"),
+        (edited("[[source]]", "[[sauce]]"), 2, "r.toml, key 'source'"),
+        (edited("iterations = 6", "iterations = 0"), 2, "r.toml, key 'iterations'"),
+        (lambda: Path("r.toml").write_bytes(b"\xff\xfe"), 1, "cannot read recipe r.toml"),
         (edited('"cheap"', '"cheep"'), 2, "r.toml, key 'consistency'"),
         (edited('"cheap"', '"full"\nconsistency_steps = [1]'), 2, "r.toml, key 'consistency_steps.0'"),
         (edited("batch = 2", "batch = [2"), 2, "r.toml is not valid TOML"),
@@ -171,6 +188,11 @@ def other_weights() -> None:
     ("before", "code", "said"),
     [
         (edited("batch = 2", "batch = 3"), 2, "run was trained with another recipe, with another batch"),
+        (
+            edited("batch = 2", 'batch = 2\noptimiser = "adamw"'),
+            2,
+            "another recipe, with another optimiser",
+        ),
         (edited('net = "tiny"', 'net = "s"'), 2, "run was trained with another recipe, with another net"),
         (lambda: Path("run/checkpoint.pt").write_bytes(b"no"), 1, "cannot read checkpoint run/checkpoint.pt"),
         (lambda: Path("run/checkpoint.pt").unlink(), 1, "nothing to resume in run"),
@@ -185,6 +207,84 @@ def test_what_cannot_be_resumed_is_left_alone(
     result = train("--resume")
     assert (result.code, len(result.err.splitlines())) == (code, 1) and said in result.err
     assert {path.name: path.read_bytes() for path in Path("run").iterdir()} == kept
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
+    train: Train, stopped: bytes, monkeypatch: pytest.MonkeyPatch
+):
+    """The disk fills up while training goes on: the first checkpoint that is due meets it."""
+
+    def full(state: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr(torch, "save", full)
+    result = train("--resume")
+    assert result.code == 1 and len(result.err.splitlines()) == 1
+    assert "cannot write a checkpoint to run, an earlier one is untouched: free some space, then --resume" in result.err
+    assert Path("run/checkpoint.pt").read_bytes() == stopped and not list(Path("run").glob("*.part"))
+
+
+def test_weights_that_are_not_a_number_leave_the_checkpoint(
+    train: Train, stopped: bytes, monkeypatch: pytest.MonkeyPatch
+):
+    batch = PairStream.batch
+
+    def spoilt(self: PairStream, iteration: int, rank: int, ranks: int) -> object:
+        made = batch(self, iteration, rank, ranks)
+        made.x[0, 0, 0, 0] = float("nan")
+        return made
+
+    monkeypatch.setattr(PairStream, "batch", spoilt)
+    result = train("--resume")
+    said = "the loss is not a number at iteration 1: the checkpoint in run is from before"
+    assert result.code == 1 and said in result.err and len(result.err.splitlines()) == 1
+    assert Path("run/checkpoint.pt").read_bytes() == stopped
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_folder_that_cannot_be_written(train: Train):
+    result = train(form=("r.toml", "-o", "/proc/run"))
+    assert result.code == 1 and "cannot write to /proc/run" in result.err and len(result.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("form", "code", "said"),
+    [
+        (["--recipe", "r.toml"], 0, "low-light, student-tiny: recipe r.toml, run runs/r\n"),
+        (["r.toml", "--task", "low-light", "--net", "tiny"], 0, "recipe r.toml, run runs/r\n"),
+        (["r.toml", "--net", "student-tiny"], 0, "recipe r.toml, run runs/r\n"),
+        (["r.toml", "--recipe", "r.toml"], 2, "two recipes are named, r.toml and r.toml"),
+        (["r.toml", "--task", "derain"], 2, "recipe r.toml is for low-light, not derain"),
+        (["r.toml", "--net", "m"], 2, "recipe r.toml trains student-tiny, not student-m"),
+        (["--task", "deblur"], 2, "unknown task 'deblur'"),
+        (["--task", "derain", "--net", "huge"], 2, "unknown net 'student-huge'"),
+        ([], 2, "no recipe is named and the data folder holds none: say --task"),
+        (["denoise-x"], 2, "unknown recipe 'denoise-x'"),
+        (["r.toml", "--init", "absent"], 1, "cannot start from absent"),
+        (["r.toml", "--time-limit", "-1"], 2, "--time-limit"),
+    ],
+)
+def test_forms_of_the_command(train: Train, form: list[str], code: int, said: str):
+    result = train(form=form)
+    assert result.code == code and said in result.err and "Traceback" not in result.err
+    assert Path("runs/r/checkpoint.pt").exists() == (code == 0)
+
+
+def test_a_task_alone_takes_the_shipped_recipe_and_says_what_it_needs(train: Train):
+    result = train(form=["--task", "denoise", "--net", "tiny"])
+    chosen, warning, error = result.err.splitlines()
+    assert chosen == "denoise, student-tiny: recipe denoise-s, run runs/denoise-tiny"
+    assert "Train denoise-s-first then denoise-s-second first, then --init runs/denoise-s-second/ema.saf" in warning
+    assert "data lacks folders that the recipe names: clean, denoise/PolyU_train" in error and result.code == 1
+
+
+def test_pairs_of_degrade_train_at_once(train: Train):
+    assert main(["degrade", "data/photos", "--task", "derain", "-o", "pairs"]) == 0
+    result = train("--net", "tiny", "--time-limit", "0", form=(), data="pairs")
+    assert result.out == "runs/derain-tiny: stopped at iteration 1 of 20000; go on with --resume\n"
+    assert Path("runs/derain-tiny/ema.safetensors").is_file()
 
 
 def test_a_run_is_not_started_over(train: Train, stopped: bytes):

@@ -25,7 +25,9 @@ def degrade(
     ],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="OUT", help="Folder for input/ and target/.", show_default=False),
+        typer.Option(
+            "--output", "-o", metavar="OUT", help="Folder for the pairs and their recipe.", show_default=False
+        ),
     ],
     count: Annotated[
         int, typer.Option(min=1, metavar="N", help="Pairs to make of each photograph, each degraded differently.")
@@ -53,8 +55,9 @@ def degrade(
 ) -> None:
     """Makes training pairs from clean photographs: noise, darkness, rain or raindrops as `train` synthesises them.
 
-    Writes OUT/input/NAME.png (degraded) and OUT/target/NAME.png (clean), which a recipe names as a folder of pairs
-    (degrade = "pair"). What happens to a photograph depends on its file name, the task and the seed only. Nothing is
+    Writes OUT/input/NAME.png (degraded) and OUT/target/NAME.png (clean), and OUT/recipe.toml, by which
+    `restorect train --data OUT` trains on them; any other recipe can name OUT as a folder of pairs.
+    What happens to a photograph depends on its file name, the task and the seed only. Nothing is
     overwritten; a photograph that fails does not stop the others, and the exit code is then 1.
 
     denoise: Gaussian noise of sigma 0 to 55, or camera noise. low-light: under-exposure, or crushed shadows.
@@ -62,27 +65,30 @@ def degrade(
 
     \b
     Examples:
-      restorect degrade ./photos --task derain --severity heavy -o ./pictures/my-rain
+      restorect degrade ./photos --task derain -o ./my-rain
+      restorect train --data ./my-rain                   then, if you like
+      restorect degrade ./photos --task derain --severity heavy -o ./pictures/heavy-rain
       restorect degrade ./photos --task denoise -o ./pictures/my-noise --count 4 --seed 7
     """
     choose("--task", task, TASKS)
     if severity is not None:
         choose("--severity", severity, SEVERITIES)
 
-    from ..training.pairs import degradations, list_photographs, make_pairs
+    from ..training.pairs import degradations, list_photographs, make_pairs, write_recipe
 
     kinds = degradations(task, severity)
     photographs, failed = list_photographs(folder, count)
     out = Output(as_json=as_json, quiet=quiet)
     for error in failed:
         out.error(error)
-    failures, made = len(failed), 0
+    failures, sides_px, used = len(failed), list[int](), 0
     with out.progress(f"{task}, {len(photographs)} photographs", len(photographs)) as advance:
         for photograph in photographs:
             try:
                 for pair in make_pairs(photograph, output, kinds, seed=seed, largest_pixels=round(largest * 1e6)):
-                    made += 1
+                    sides_px.append(min(pair.width, pair.height))
                     out.result(f"{pair.photograph} -> {pair.input}  ({pair.degradation})", asdict(pair))
+                used += 1
             except (InputError, OutputError) as problem:
                 failures += 1
                 out.error(problem)
@@ -90,6 +96,11 @@ def degrade(
                 failures += 1
                 out.error(f"not enough memory for {photograph.path}: use a smaller --largest")
             advance(1)
-    out.say(f"{made} pairs in {output}" + (f", {failures} photographs left out" if failures else ""))
+    out.say(f"{len(sides_px)} pairs in {output}" + (f", {failures} photographs left out" if failures else ""))
+    if sides_px:
+        kept = write_recipe(output, task, sides_px) is None
+        out.say(f"to train on them: restorect train --data {output}" + (" (its recipe.toml was kept)" if kept else ""))
+    if used == 1:
+        out.say("warning: one photograph is not enough to train, another scene must be held out")
     if failures:
         raise typer.Exit(InputError.exit_code)

@@ -51,10 +51,15 @@ class Output:
     def error(self, problem: object) -> None:
         _write(f"restorect: error: {problem}", sys.stderr)
 
+    @property
+    def draws_bars(self) -> bool:
+        """Whether a person sits at a terminal and wants to be told."""
+        return not (self.quiet or self.as_json or sys.stderr is None) and sys.stderr.isatty()
+
     @contextmanager
     def progress(self, label: str, total: int) -> Iterator[Advance]:
         """A bar on standard error, for people at a terminal, once the work has lasted a while."""
-        if self.quiet or self.as_json or sys.stderr is None or not sys.stderr.isatty():
+        if not self.draws_bars:
             yield lambda amount: None
             return
         from rich.console import Console

@@ -8,35 +8,56 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import StoppedError, UsageError
+from ..models.names import TASKS
 from .options import Quiet, choose
 from .output import Output
 
 if TYPE_CHECKING:
+    from ..training.choice import Choice
     from ..training.loop import Progress, Trainer
 
 TRAIN_DEVICES = ("cpu", "cuda")
+NETS = ("student-s", "student-m", "student-tiny")
 
 
 def train(
-    recipe: Annotated[
-        str,
-        typer.Argument(
-            metavar="RECIPE", help="A recipe that comes along (denoise-s, low-light-s, ...) or a TOML file."
-        ),
-    ],
     data: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder that holds the folders the recipe names.", show_default=False)
     ],
+    recipe: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="RECIPE",
+            help="A recipe that comes along (denoise-s, low-light-s, ...) or a TOML file "
+            "[default: recipe.toml in DIR, as `degrade` writes it, else that of --task].",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--output",
             "-o",
             metavar="RUN",
-            help="Folder of this run: checkpoint, weights, log, plot.",
+            help="Folder of this run: checkpoint, weights, log, plot [default: runs/ and the recipe's name].",
             show_default=False,
         ),
-    ],
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task", "-t", metavar="|".join(TASKS), help="What to train for, without a recipe.", show_default=False
+        ),
+    ] = None,
+    net: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(NETS), help="Size of the net, without a recipe; tiny is for trying.", show_default=False
+        ),
+    ] = None,
+    recipe_option: Annotated[
+        str | None, typer.Option("--recipe", metavar="RECIPE", help="The same as RECIPE.", show_default=False)
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in RUN stopped.")] = False,
     init: Annotated[
         Path | None,
@@ -62,40 +83,76 @@ def train(
 
     Can be stopped at any moment (Ctrl-C saves first) and resumed: the data order depends on nothing but the
     recipe. RUN then holds ema.safetensors, which `restorect export` turns into a student, log.jsonl, and
-    loss.png, a plot of it. A recipe is the whole record of a run, so nothing in it can be set from here: copy
-    one and change it.
+    loss.png, a plot of it. A recipe is the whole record of a run, so of what it says only the net can be chosen
+    here: copy one and change it.
+
+    Some students are trained in several runs (denoise-s-first, denoise-s-second, denoise-s), each going on from the
+    weights of the one before: --init runs/denoise-s-first/ema.safetensors.
 
     Several GPUs: start it through torchrun. Every batch is shared among the processes, so the recipe stays the same.
 
     \b
     Examples:
-      restorect train denoise-s --data ./pictures -o runs/denoise --time-limit 30
-      restorect train denoise-s --data ./pictures -o runs/denoise --resume
+      restorect degrade ./photos --task derain -o ./pairs   then, from these pairs, into runs/derain-s:
+      restorect train --data ./pairs --time-limit 60
+      restorect train --data ./pairs --resume               stopped? go on
+      restorect export runs/derain-s -o my-students/derain-s
+
+    \b
+    The students that are shipped, from the folders of pictures that their recipes name:
+      restorect train --task derain --data ./pictures
+      restorect train denoise-s --data ./pictures -o runs/denoise --init runs/denoise-s-second/ema.safetensors
       torchrun --nproc-per-node 4 -m restorect_cli train m.toml --data ./pictures -o runs/m --device cuda
-      restorect export runs/denoise -o my-students/denoise-s
     """
-    output_device = choose("--device", device, TRAIN_DEVICES)
+    choose("--device", device, TRAIN_DEVICES)
+    if task is not None:
+        choose("--task", task, TASKS)
+    if net is not None:  # "s" is short for "student-s"
+        net = choose("--net", f"student-{net.removeprefix('student-')}", NETS).removeprefix("student-")
+    if recipe is not None and recipe_option is not None:
+        raise UsageError(f"two recipes are named, {recipe} and {recipe_option}", "leave one out")
     _need_torch()
+    from ..training.choice import choose_recipe
+
+    chosen = choose_recipe(recipe or recipe_option, data, task=task, net=net)
     from ..training.loop import Trainer
     from ..training.ranks import join
-    from ..training.recipe import load_recipe
 
-    with join(output_device) as ranks:
-        trainer = Trainer(load_recipe(recipe), data, output, ranks=ranks, threads=threads, resume=resume, init=init)
-        _train(trainer, time_limit, Output(quiet=quiet or not ranks.leads))
+    run = output or chosen.run
+    with join(device) as ranks:
+        out = Output(quiet=quiet or not ranks.leads)
+        if output is None or not (recipe or recipe_option):
+            out.say(f"{chosen.recipe.task}, student-{chosen.recipe.net}: recipe {chosen.name}, run {run}")
+        if init is None and not resume:
+            _tell_of_forerunners(chosen, out)
+        trainer = Trainer(chosen.recipe, data, run, ranks=ranks, threads=threads, resume=resume, init=init)
+        _train(trainer, time_limit, out)
+
+
+def _tell_of_forerunners(chosen: Choice, out: Output) -> None:
+    from ..training.choice import RUNS, forerunners
+
+    before = forerunners(chosen.recipe)
+    if before:
+        out.say(
+            f"warning: recipe {chosen.name} is meant to go on from the weights of another run; without them the student"
+            f" will be worse. Train {' then '.join(before)} first, then --init {RUNS / before[-1] / 'ema.safetensors'}"
+        )
 
 
 def _train(trainer: Trainer, time_limit: float | None, out: Output) -> None:
-    left = trainer.recipe.iterations - trainer.iteration
-    with out.progress(f"{trainer.recipe.task}, {trainer.recipe.iterations} iterations", left) as advance:
+    from .training_progress import TrainingProgress
+
+    limit = None if time_limit is None else 60 * time_limit
+    recipe = trainer.recipe
+    with TrainingProgress(out, recipe.task, recipe.iterations, done=trainer.iteration, time_limit=limit) as shown:
 
         def report(progress: Progress) -> None:
-            advance(1)
+            shown.step(progress.iteration, progress.loss)
             if progress.validation:
                 scores = ", ".join(f"{name} {value:.2f} dB" for name, value in progress.validation.items())
-                out.say(f"iteration {progress.iteration}: {scores}")
+                shown.say(f"iteration {progress.iteration}, held-out pictures: {scores}")
 
-        limit = None if time_limit is None else 60 * time_limit
         done = trainer.train(time_limit=limit, report=report)
     where = f"at iteration {trainer.iteration} of {trainer.recipe.iterations}"
     if trainer.interrupted and not done and trainer.ranks.leads:  # one process speaks for all

@@ -215,6 +215,7 @@ class PairStream:
 
     def __init__(self, recipe: Recipe, root: Path) -> None:
         self.recipe = recipe
+        _need_folders(recipe, root)
         cache: dict[tuple[str, bool, bool], tuple[list[Item], list[Item]]] = {}
         self.train: list[list[Item]] = []
         self.validation: list[list[Item]] = []
@@ -258,8 +259,20 @@ class PairStream:
                 draw(item, self.degradations[index], side, np.random.default_rng([99, number]), augment=False)
                 for number, item in enumerate(items)
             ]
-            batches.append((f"{source.folder}:{source.degrade}", collate(samples)))
+            name = source.degrade if source.folder == "." else f"{source.folder}:{source.degrade}"
+            batches.append((name, collate(samples)))
         return batches
+
+
+def _need_folders(recipe: Recipe, root: Path) -> None:
+    """All that is missing at once, and before the rest is read."""
+    named = dict.fromkeys(name for source in recipe.source for name in (source.folder, source.layers) if name)
+    missing = [name for name in named if not (root / name).is_dir()]
+    if missing:
+        raise InputError(
+            f"{root} lacks folders that the recipe names: {', '.join(missing)}",
+            "check --data, or name folders of your own in a copy of the recipe",
+        )
 
 
 def collate(samples: Sequence[tuple[FloatImage, FloatImage, FloatImage]]) -> Batch:

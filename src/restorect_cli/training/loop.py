@@ -273,8 +273,9 @@ class Trainer:
             recipe = Recipe.model_validate_json(state["recipe"])
         except Exception as error:
             raise InputError(f"cannot read checkpoint {path}", f"start anew in another folder ({error})") from error
-        if recipe != self.recipe:
-            keys = ", ".join(key for key, value in recipe if value != getattr(self.recipe, key))
+        theirs, ours = recipe.model_dump(), self.recipe.model_dump()
+        if theirs != ours:
+            keys = ", ".join(key for key, value in theirs.items() if value != ours[key])
             raise UsageError(
                 f"{self.run} was trained with another recipe, with another {keys}",
                 "resume with the same one or name another folder",

@@ -2,6 +2,7 @@
 
     OUT/input/NAME.png    degraded
     OUT/target/NAME.png   clean: the photograph as sRGB of eight bits, which is what was degraded
+    OUT/recipe.toml       a recipe that trains on them: `restorect train --data OUT`
 
 What happens to a photograph depends on its file name, the seed and the task, and on nothing else in the folder.
 Neither this module nor `degrade` imports torch.
@@ -10,7 +11,7 @@ Neither this module nor `degrade` imports torch.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from .degrade.table import Degradation, Rain, Scene
 
 EXTENSIONS = {*FORMATS, ".bmp"}
 SMALLEST_PX = 16  # the smallest crop that a recipe may have
+RECIPE_FILE = "recipe.toml"
+LARGEST_CROP_PX = 112
 LONGEST_PX = 65_500  # what JPEG, in which some pictures are packed, can hold
 
 _LIGHT, _HEAVY = Rain(FreshStreaks(), heavy=False), Rain(FreshStreaks(), heavy=True)
@@ -38,6 +41,24 @@ _KINDS: dict[str, dict[str, Degradation]] = {
     "raindrop": {"raindrop": table.SIMPLE["raindrop"]},
     "derain": {"rain-light": _LIGHT, "rain-heavy": _HEAVY},
 }
+
+_RECIPE = """\
+# Trains on the pairs of this folder: restorect train --data FOLDER
+# About an hour on one core of a recent server CPU. More photographs, and more iterations, make a better student.
+task = "{task}"
+net = "s"
+iterations = 20000
+batch = 12
+crop_px = {crop_px}
+final_l2 = 0.25
+start_share = 0.65
+validate_every = 1000
+
+[[source]]
+folder = "."
+degrade = "pair"
+weight = 1
+"""
 
 
 @dataclass(frozen=True)
@@ -127,6 +148,24 @@ def make_pairs(
             raise
         height, width = clean.shape[:2]
         yield Pair(str(photograph.path), str(input_path), str(target_path), kind, width, height)
+
+
+def write_recipe(output: Path, task: str, sides_px: Sequence[int]) -> Path | None:
+    """Put a recipe for the pairs in `output`, whose shorter sides are given, beside them; None where one is already.
+
+    Its crops fit into nine of ten pictures: training leaves smaller ones out. Raises OutputError.
+    """
+    fitting = sorted(sides_px)[len(sides_px) // 10]
+    path, crop_px = output / RECIPE_FILE, min(LARGEST_CROP_PX, fitting // 8 * 8)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(_RECIPE.format(task=task, crop_px=crop_px))
+    except FileExistsError:
+        return None
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {path}", error.strerror or str(error)) from None
+    return path
 
 
 def read_clean(path: Path, largest_pixels: int) -> FloatImage:

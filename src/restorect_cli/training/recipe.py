@@ -68,6 +68,7 @@ class Recipe(BaseModel):
     batch: int = Field(16, ge=1)
     # how
     iterations: int = Field(ge=1)
+    init_from: str | None = Field(None, exclude=True)  # recipe whose weights --init should name; no part of the record
     optimiser: Literal["muon", "adamw"] = "muon"
     learning_rate: float = Field(1e-3, gt=0)
     warmup: int = Field(300, ge=0)

@@ -1,0 +1,68 @@
+"""Which recipe a run follows, from what the user said, and where the run goes if the user did not say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import UsageError
+from .pairs import RECIPE_FILE
+from .recipe import Recipe, load_recipe, shipped_recipes
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A recipe, how it is called (a shipped name or a path), and the default folder of its run."""
+
+    recipe: Recipe
+    name: str
+    run: Path
+
+
+def choose_recipe(named: str | None, data: Path, *, task: str | None = None, net: str | None = None) -> Choice:
+    """The recipe `named`; else recipe.toml in the `data` folder; else the shipped one of the `task`.
+
+    `net` takes the place of the net of a recipe that was not named. Raises UsageError where nothing says which
+    recipe, or where it is one of another task, or a named one of another net; and what `load_recipe` raises.
+    """
+    own = data / RECIPE_FILE
+    if named is not None:
+        name = named
+    elif own.is_file():
+        name = str(own)
+    elif task is not None:
+        name = f"{task}-{net}" if f"{task}-{net}" in shipped_recipes() else f"{task}-s"
+    else:
+        raise UsageError(
+            "no recipe is named and the data folder holds none",
+            f"say --task, or name a .toml file or one of {', '.join(shipped_recipes())}",
+        )
+    recipe = load_recipe(name)
+    if task not in (None, recipe.task):
+        raise UsageError(f"recipe {name} is for {recipe.task}, not {task}", "leave --task out or name another recipe")
+    if net not in (None, recipe.net):
+        if named is not None:
+            raise UsageError(
+                f"recipe {name} trains student-{recipe.net}, not student-{net}", "leave --net out or change its net"
+            )
+        recipe = recipe.model_copy(update={"net": net})
+    return Choice(recipe, name, RUNS / _run_name(name, recipe, own=name == str(own)))
+
+
+def _run_name(name: str, recipe: Recipe, *, own: bool) -> str:
+    if own or f"{recipe.task}-s" == name:  # the net may be another
+        return f"{recipe.task}-{recipe.net}"
+    return Path(name).stem
+
+
+def forerunners(recipe: Recipe) -> list[str]:
+    """Recipes to train before this one, first to last; each goes on from the weights of the one before (--init)."""
+    names: list[str] = []
+    while recipe.init_from is not None:
+        names.insert(0, recipe.init_from)
+        if recipe.init_from not in shipped_recipes():
+            break
+        recipe = load_recipe(recipe.init_from)
+    return names
