@@ -156,7 +156,6 @@ RAIN = ("psnr", "brightening", "share", "direction", "coherence")
 GAPS = {
     ("raindrop", "raindrop/robotcar_train", "psnr"): "real drops spoil more",
     ("raindrop", "raindrop/robotcar_train", "covered"): "real drops cover more",
-    ("camera", "denoise/PolyU_train", "coarseness"): "neighbouring pixels of real noise are more alike",
 }
 
 
