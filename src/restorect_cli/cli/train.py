@@ -86,8 +86,8 @@ def train(
     loss.png, a plot of it. A recipe is the whole record of a run, so of what it says only the net can be chosen
     here: copy one and change it.
 
-    Some students are trained in several runs (denoise-s-first, denoise-s-second, denoise-s), each going on from the
-    weights of the one before: --init runs/denoise-s-first/ema.safetensors.
+    Some students are trained in several runs (low-light-s-first, then low-light-s), each going on from the weights of
+    the one before: --init runs/low-light-s-first/ema.safetensors.
 
     Several GPUs: start it through torchrun. Every batch is shared among the processes, so the recipe stays the same.
 
@@ -101,7 +101,7 @@ def train(
     \b
     The students that are shipped, from the folders of pictures that their recipes name:
       restorect train --task derain --data ./pictures
-      restorect train denoise-s --data ./pictures -o runs/denoise --init runs/denoise-s-second/ema.safetensors
+      restorect train low-light-s --data ./pictures --init runs/low-light-s-first/ema.safetensors
       torchrun --nproc-per-node 4 -m restorect_cli train m.toml --data ./pictures -o runs/m --device cuda
     """
     choose("--device", device, TRAIN_DEVICES)
