@@ -56,7 +56,7 @@ def test_something_must_say_what_to_train(tmp_path: Path):
 
 
 def test_a_chain_of_recipes_is_told_from_its_start():
-    assert forerunners(load_recipe("denoise-s")) == ["denoise-s-first", "denoise-s-second"]
+    assert forerunners(load_recipe("denoise-s")) == ["denoise-s-first", "denoise-s-second", "denoise-s-third"]
     assert forerunners(load_recipe("denoise-s-first")) == []
     elsewhere = load_recipe("denoise-s").model_copy(update={"init_from": "mine"})
     assert forerunners(elsewhere) == ["mine"]
