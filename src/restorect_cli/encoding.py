@@ -10,7 +10,6 @@ import struct
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -207,9 +206,8 @@ def _mode(path: Path) -> int:
     return 0o666 & ~_umask()
 
 
-@cache
 def _umask() -> int:
-    """Asked once: asking means setting it, for all threads."""
+    """Asking means setting it, for all threads; so they ask one after the other."""
     with _ASKING:
         mask = os.umask(0o077)
         os.umask(mask)
