@@ -50,6 +50,8 @@ class Cluster:
     ) -> None:
         if find_spec("distributed") is None:
             raise UsageError("--scheduler needs dask.distributed", "pip install 'restorect[cluster]'")
+        if not _ADDRESS.fullmatch(address):
+            raise UsageError(f"cannot understand the scheduler '{address}'", "write tcp://host:8786, or local:4")
         self._settings, self._started, self._stopping = settings, started, stopping
         self._own: Any = None
         self._client = self._connect(address)
@@ -116,8 +118,6 @@ class Cluster:
         connect: Any = distributed.Client
         local: Any = distributed.LocalCluster
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # a worker that dies is no matter for ten lines
-        if not _ADDRESS.fullmatch(address):
-            raise UsageError(f"cannot understand the scheduler '{address}'", "write tcp://host:8786, or local:4")
         try:
             if address.startswith("local:"):
                 workers = int(address.partition(":")[2])
