@@ -19,14 +19,14 @@ from PIL import Image
 
 pytest.importorskip("distributed")
 
-COUNT = 40
+COUNT = 16
 # A worker that dies with an image in hand, once: what a machine that loses power does.
 FRAGILE_WORKER = """
 import os, signal, sys
 from pathlib import Path
 import restorect_cli.batch.work as work
-real, died = work.restore, Path({marker!r})
-def restore(item, repairer, decoded):
+died = Path({marker!r})
+def restore(item, repairer, decoded, real=work.restore):
     if item.source.name == "7.png" and not died.exists():
         died.touch()
         os.kill(os.getpid(), signal.SIGKILL)
@@ -118,7 +118,11 @@ def test_workers_started_here_and_ctrl_c(photos: Path) -> None:
     while not list(Path("out").glob("*.png")) and time.monotonic() < end:
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    try:
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
     done = len(list(Path("out").glob("*.png")))
     assert done == len(out.splitlines()) and not list(Path("out").glob("*.part")), err
     assert (process.returncode, done < COUNT) in ((130, True), (1, False)), err

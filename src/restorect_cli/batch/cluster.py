@@ -6,16 +6,19 @@ import logging
 import os
 import queue
 import re
+import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
 from .. import __version__
-from ..errors import DeviceError, OutputError, UsageError
+from ..errors import DeviceError, OutputError, RestorectError, UsageError
 from ..repair import Repairer, Settings
 from ..runtime import check_threads
 from .work import Result, Work, do, threads_each
@@ -95,7 +98,7 @@ class Cluster:
         from distributed import KilledWorker
 
         try:
-            result: Result = future.result()
+            result: Result | RestorectError = future.result()
         except KilledWorker:
             problem = f"every worker that was given {work.source} died"
             return Result(work, error=OutputError(problem, "it may be too large for their memory"))
@@ -103,6 +106,8 @@ class Cluster:
             raise DeviceError("the scheduler is gone", "start it, and run the same command again") from None
         finally:
             future.release()
+        if isinstance(result, RestorectError):
+            raise result
         if result.outcome is not None:
             self.busy_seconds["work on the cluster"] += result.outcome.seconds
         return Result(work, result.outcome, result.error)
@@ -123,12 +128,13 @@ class Cluster:
                 workers = int(address.partition(":")[2])
                 threads = max(1, check_threads(self._settings.threads) // workers)
                 self._settings = replace(self._settings, threads=threads)
-                self._own = local(
-                    n_workers=workers,
-                    threads_per_worker=1,
-                    dashboard_address=None,
-                    silence_logs=logging.CRITICAL,
-                )
+                with _ignoring_interrupts():
+                    self._own = local(
+                        n_workers=workers,
+                        threads_per_worker=1,
+                        dashboard_address=None,
+                        silence_logs=logging.CRITICAL,
+                    )
             client = connect(self._own or address, timeout=_CONNECT_SECONDS, set_as_default=False)
             client.wait_for_workers(1, timeout=_CONNECT_SECONDS)
         except (OSError, TimeoutError) as error:
@@ -164,12 +170,34 @@ class Cluster:
             self._own = None
 
 
+@contextmanager
+def _ignoring_interrupts() -> Iterator[None]:
+    """Processes started meanwhile ignore Ctrl-C, which a terminal sends to all: they have images in hand to finish."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 # --- on the worker -------------------------------------------------------------------------------------------------
 
 
-def _do(work: Work, settings: Settings) -> Result:
-    """A worker that died after its file had taken its name leaves it to the next one, who replaces it."""
-    return do(replace(work, item=replace(work.item, replace=True)), _repairer(settings))
+def _do(work: Work, settings: Settings) -> Result | RestorectError:
+    """The result, or what ends the run; never raised, for errors on their way through Dask can get lost.
+
+    A worker that died after its file had taken its name leaves it to the next one, who replaces it.
+    """
+    try:
+        return do(replace(work, item=replace(work.item, replace=True)), _repairer(settings))
+    except RestorectError as error:
+        return error
+    except Exception as error:
+        what = f"unexpected {type(error).__name__} ({error})"
+        return RestorectError(f"{work.source}: {what} on worker {socket.gethostname()}", "please report it")
 
 
 @lru_cache(maxsize=1)
