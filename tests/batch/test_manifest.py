@@ -88,6 +88,8 @@ def test_past_knows_the_last_word_and_what_was_interrupted() -> None:
     done, again = record(settings="s1"), record(settings="s2", status="started")
     past = Past([done, again])
     assert past.inputs["a.jpg"] == again and past.done["a.jpg"] == done and past.interrupted["a.jpg"] == again
+    past.add(record(input="a.bmp", status="failed"))  # that could not have the name
+    assert past.interrupted["a.jpg"] == again
     past.add(record(settings="s2", status="failed"))
     assert past.done["a.jpg"] == done and past.interrupted == {}
     past.add(record(settings="s2"))

@@ -9,7 +9,7 @@ import re
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import replace
@@ -61,7 +61,7 @@ class Cluster:
         self.busy_seconds = {"work on the cluster": 0.0}
         self._check(folders)
 
-    def run(self, works: Iterator[Work]) -> Iterator[Result]:
+    def run(self, works: Iterator[Work]) -> Generator[Result, None, None]:
         """Results in the order in which they are finished. An image whose worker dies is done by another.
 
         Raises the RestorectError that ended the run.

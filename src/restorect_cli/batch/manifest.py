@@ -65,10 +65,11 @@ class Past:
 
     def add(self, record: Record) -> None:
         self.inputs[record.input] = record
+        started = self.interrupted.get(record.output)
         if record.status == "started":
             self.interrupted[record.output] = record
-        else:
-            self.interrupted.pop(record.output, None)
+        elif started is not None and started.input == record.input:
+            del self.interrupted[record.output]
         if record.status == "done":
             self.done[record.output] = record
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
@@ -58,7 +58,7 @@ class Pipeline:
         self._counting = threading.Lock()
         self.busy_seconds = {"decode": 0.0, "restore": 0.0, "encode": 0.0}
 
-    def run(self, works: Iterator[Work]) -> Iterator[Result]:
+    def run(self, works: Iterator[Work]) -> Generator[Result, None, None]:
         """Raises the error that ended the run (DiskFullError, ModelError, …), after what is being written is whole."""
         pyvips.cache_set_max(0)  # else libvips keeps the last hundred operations with their pixels
         feed = _Feed(works, self._stopping)

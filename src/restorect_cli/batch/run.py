@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -45,7 +46,7 @@ class Executor(Protocol):
 
     busy_seconds: dict[str, float]
 
-    def run(self, works: Iterator[Work]) -> Iterator[Result]: ...
+    def run(self, works: Iterator[Work]) -> Generator[Result, None, None]: ...
 
 
 @dataclass
@@ -134,11 +135,15 @@ class Batch:
                     self.remember(manifest, result.work, "failed", result)
                 yield Event(item, error=result.error)
 
-    def run(self, works: Iterator[Work], executor: Executor, manifest: Manifest) -> Iterator[Event]:
-        """Everything else, as it is finished. Raises the RestorectError that ended the run."""
-        for result in executor.run(works):
-            self.remember(manifest, result.work, "failed" if result.error else "done", result)
-            yield Event(result.work.item, result.outcome, result.error)
+    def run(self, works: Iterator[Work], executor: Executor, manifest: Manifest) -> Generator[Event, None, None]:
+        """Everything else, as it is finished; closed early, it drops what is not being written.
+
+        Raises the RestorectError that ended the run.
+        """
+        with closing(executor.run(works)) as results:
+            for result in results:
+                self.remember(manifest, result.work, "failed" if result.error else "done", result)
+                yield Event(result.work.item, result.outcome, result.error)
 
     def arrivals(self, stopping: threading.Event, seconds: float) -> Iterator[Work]:
         """Work for files as they arrive, until told to stop. What cannot be done is work too, and fails at once."""

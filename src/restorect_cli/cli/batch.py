@@ -252,8 +252,9 @@ class _Run:
                 executor = self._executor(manifest, settings, jobs, scheduler)
                 works = self._batch.arrivals(self._stopping, settle) if settle else iter(todo)
                 try:
-                    for event in self._batch.run(self._announced(works), executor, manifest):
-                        self._report(event)
+                    with closing(self._batch.run(self._announced(works), executor, manifest)) as events:
+                        for event in events:
+                            self._report(event)
                 finally:
                     self._batch.sweep(items)  # of a worker that died
                     self._tell_summary(time.monotonic() - began, executor.busy_seconds)
