@@ -110,7 +110,7 @@ class Manifest:
         self.path = path
         self._writing = Lock()  # lines come from several threads
         try:
-            self._file: BinaryIO = open(path, "ab+", buffering=0)  # noqa: SIM115
+            self._file: BinaryIO = open(path, "ab+", buffering=0)
         except OSError as error:
             raise self._error(error) from None
         try:

@@ -133,7 +133,7 @@ def batch(
             min=1,
             max=64,
             metavar="N",
-            help=f"Images restored at the same time [default: {MOST_JOBS}, 1 on one core].",
+            help=f"Images restored at the same time, on this machine [default: {MOST_JOBS}, 1 on one core].",
             show_default=False,
         ),
     ] = None,
@@ -325,7 +325,7 @@ class _Run:
         """The first Ctrl-C lets the images in hand be finished; the second ends the run."""
 
         def interrupt(*_: Any) -> None:
-            if self._stopping.is_set():
+            if self._interrupted:
                 raise KeyboardInterrupt
             self._interrupted = True
             self._stopping.set()
