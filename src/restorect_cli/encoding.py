@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import struct
@@ -10,12 +11,13 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
 from . import containers, exif
-from .errors import OutputError
+from .errors import DiskFullError, OutputError
 from .picture import DEPTHS, Meta, Picture, Pixels, WriteOptions, output_bits, output_format, to_depth
 from .vips import pyvips, to_vips
 
@@ -27,6 +29,8 @@ QUALITY_FLOOR = 75
 MAX_SIDE_PX = {"jpeg": 65500, "webp": 16383, "avif": 16384}  # of libjpeg; of the format; of libvips
 AVIF_EFFORT = 2  # 1.5 s per megapixel on a busy core; the default, 4, takes 6 for files 6 % smaller
 WHITE = 255
+
+_ASKING = Lock()
 
 
 @dataclass(frozen=True)
@@ -100,8 +104,14 @@ def write_notes(meta: Meta, options: WriteOptions, path: Path | None = None) -> 
     return tuple(notes)
 
 
-def write(picture: Picture, path: Path | str, options: WriteOptions | None = None) -> None:
-    """Write the picture to `path`, whole or not at all.
+def write(
+    picture: Picture,
+    path: Path | str,
+    options: WriteOptions | None = None,
+    *,
+    temporary_prefix: str = ".restorect-",
+) -> None:
+    """Write the picture to `path`, whole or not at all; the temporary file's name begins as told and ends in .part.
 
     The bytes go to a temporary file in the same folder, are forced to the disk, and take the name in one step. A file
     that is already there is replaced only with `options.overwrite`, also where it appears at the last moment.
@@ -114,7 +124,7 @@ def write(picture: Picture, path: Path | str, options: WriteOptions | None = Non
     if options.overwrite:
         path = Path(os.path.realpath(path))  # of a link the file it stands for is replaced, not the link
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=".restorect-", suffix=".part", dir=path.parent)
+        descriptor, temporary = tempfile.mkstemp(prefix=temporary_prefix, suffix=".part", dir=path.parent)
     except OSError as error:
         raise _write_error(path, error) from None
     try:
@@ -178,6 +188,8 @@ def _write_error(path: Path, error: OSError | ValueError) -> OutputError:
     if isinstance(error, FileNotFoundError):
         return _no_folder(path, path.parent)
     what = getattr(error, "strerror", None) or str(error)
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFullError(f"cannot write {path}, {what}", "make room on the disk")
     return OutputError(f"cannot write {path}, {what}", "check the folder's permissions and the free space")
 
 
@@ -191,9 +203,15 @@ def _mode(path: Path) -> int:
     """Permissions for the result: those of the file it replaces, else what any new file gets."""
     with contextlib.suppress(FileNotFoundError):
         return stat.S_IMODE(path.stat().st_mode)
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
+    return 0o666 & ~_umask()
+
+
+def _umask() -> int:
+    """Asking means setting it, for all threads; so they ask one after the other."""
+    with _ASKING:
+        mask = os.umask(0o077)
+        os.umask(mask)
+    return mask
 
 
 def _rename_new(temporary: str, path: Path) -> None:
@@ -205,13 +223,12 @@ def _rename_new(temporary: str, path: Path) -> None:
         os.link(temporary, path)
     except FileExistsError:
         raise
-    except OSError:  # a file system without hard links: reserve the name, then put the file in its place
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-        try:
-            os.replace(temporary, path)
-        except OSError:
-            os.unlink(path)
+    except OSError as error:  # a file system without hard links; to reserve the name would show an empty file under it
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(path)) from None
+        os.replace(temporary, path)
 
 
 # --- what goes in --------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
     RestorectError
     ├── InputError      exit 1   a file could not be read
     ├── OutputError     exit 1   a file could not be written
+    │   └── DiskFullError        the disk is full: no other file could be written either
     ├── UsageError      exit 2   an unknown name or a value out of range
     ├── ModelError      exit 3   a student is missing, damaged or of another version
     ├── DeviceError     exit 3   the device asked for cannot be had
@@ -36,6 +37,10 @@ class InputError(RestorectError):
 
 class OutputError(RestorectError):
     """A file could not be written; nothing half-written is left behind."""
+
+
+class DiskFullError(OutputError):
+    """There is no room left on the disk; what has been written before is whole."""
 
 
 class UsageError(RestorectError):

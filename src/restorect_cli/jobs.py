@@ -94,13 +94,13 @@ def _target(name: str, output: str | None, into_folder: bool, formats: Formats, 
         raise UsageError("standard input has no name to use in a folder", "give -o a file name, or '-'")
     if source.name in ("", ".."):  # ".", "/", "a/.."
         raise InputError(f"cannot read '{name}', it is a folder", "name the image files in it")
-    suffix = _target_suffix(source.suffix, formats, format)
+    suffix = target_suffix(source.suffix, formats, format)
     if into_folder:
         return Path(str(output)) / f"{source.stem}{suffix}"
     return source.with_name(f"{source.stem}.restored{suffix}")
 
 
-def _target_suffix(suffix: str, formats: Formats, format: str | None) -> str:
+def target_suffix(suffix: str, formats: Formats, format: str | None) -> str:
     """The input's own extension where it says what will be written; PNG for what can only be read."""
     if format is None:
         return suffix if suffix.lower() in formats else ".png"

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any, BinaryIO, Literal
 
 from . import images
@@ -28,6 +29,7 @@ from .prior import prior_inputs
 from .restore import Precision, Restorer
 
 AUTO = "auto"
+AUTO_TASKS = ("denoise", "low-light")
 AUTO_PRIOR_PX = 256
 """Thumbnail that the choice of a task looks at; the student's own prior may want another size."""
 
@@ -58,6 +60,15 @@ class Chosen:
 
 
 @dataclass(frozen=True)
+class Decoded:
+    """An image that is read, with the task chosen for it: what the network needs and the result will be made of."""
+
+    view: WorkingView
+    chosen: Chosen
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What became of one image."""
 
@@ -75,10 +86,14 @@ class Outcome:
 
 
 class Repairer:
-    """Runs jobs with one set of settings. Raises ModelError and DeviceError at once where the task is known."""
+    """Runs jobs with one set of settings. Raises ModelError and DeviceError at once where the task is known.
+
+    Several threads may use one: each network is loaded once, and holds nothing of an image.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._loading = Lock()
         self._restorers: dict[str, Restorer] = {}
         self._fixed = self._named_task()
         if self._fixed is not None:
@@ -98,6 +113,14 @@ class Repairer:
             )
         return picture
 
+    def prepare(self, picture: Picture, target: Path | None) -> Decoded:
+        """The picture ready for the network. Raises OutputError where the target's format cannot hold it."""
+        write = self.settings.write
+        images.check_fits(picture.meta, write, target)
+        notes = (*picture.meta.notes, *images.write_notes(picture.meta, write, target))
+        view = WorkingView(picture, depth=write.depth)
+        return Decoded(view, self.choose(view), notes)
+
     def choose(self, view: WorkingView) -> Chosen:
         """The task for this image: the one named, else by what is measured, else the nearest one installed."""
         if self._fixed is not None:
@@ -107,7 +130,7 @@ class Repairer:
         wanted = f"{choice.task}-{self.settings.model}"
         if wanted in installed:
             return Chosen(choice.task, choice.reason)
-        others = [task for task in ("denoise", "low-light") if f"{task}-{self.settings.model}" in installed]
+        others = [task for task in AUTO_TASKS if f"{task}-{self.settings.model}" in installed]
         if not others:
             store.find(choice.task, self.settings.model)  # raises, and says what can be done
         reason = f"{choice.reason}; that asks for {choice.task}, but student {wanted} is not here"
@@ -115,19 +138,20 @@ class Repairer:
 
     def restorer(self, task: str) -> Restorer:
         """The loaded student for a task."""
-        if task not in self._restorers:
-            wanted = self.settings
-            self._restorers[task] = Restorer(
-                task,
-                model=wanted.model,
-                steps=wanted.steps,
-                strength=wanted.strength,
-                device=wanted.device,
-                threads=wanted.threads,
-                tile=wanted.tile,
-                precision=wanted.precision,
-            )
-        return self._restorers[task]
+        with self._loading:
+            if task not in self._restorers:
+                wanted = self.settings
+                self._restorers[task] = Restorer(
+                    task,
+                    model=wanted.model,
+                    steps=wanted.steps,
+                    strength=wanted.strength,
+                    device=wanted.device,
+                    threads=wanted.threads,
+                    tile=wanted.tile,
+                    precision=wanted.precision,
+                )
+            return self._restorers[task]
 
     def restore(self, view: WorkingView, task: str, progress: Progress) -> Picture:
         """The restored picture; `progress` is told of every band of rows."""
@@ -150,30 +174,30 @@ class Repairer:
     ) -> Outcome:
         """Read, restore and write one image. `stream` and `to_stream` serve a job without source or target file."""
         began = time.perf_counter()
-        picture = self.read(job, stream)
-        images.check_fits(picture.meta, self.settings.write, job.target)
-        notes = (*picture.meta.notes, *images.write_notes(picture.meta, self.settings.write, job.target))
-        view = WorkingView(picture, depth=self.settings.write.depth)
-        chosen = self.choose(view)
-        on_choice(chosen)
-        result = self.restore(view, chosen.task, progress)
+        decoded = self.prepare(self.read(job, stream), job.target)
+        on_choice(decoded.chosen)
+        result = self.restore(decoded.view, decoded.chosen.task, progress)
         if job.target is not None:
             images.write(result, job.target, self.settings.write)
         elif to_stream is not None:
             to_stream(images.encode(result, self.settings.write))
-        restorer = self.restorer(chosen.task)
+        return self.outcome(decoded, job.input_name, job.output_name, time.perf_counter() - began)
+
+    def outcome(self, decoded: Decoded, input: str, output: str, seconds: float) -> Outcome:
+        """What to tell of an image that was restored."""
+        restorer = self.restorer(decoded.chosen.task)
         return Outcome(
-            input=job.input_name,
-            output=job.output_name,
-            task=chosen.task,
-            reason=chosen.reason,
+            input=input,
+            output=output,
+            task=decoded.chosen.task,
+            reason=decoded.chosen.reason,
             model=restorer.spec.name,
             device=restorer.device,
             steps=restorer.steps,
-            width=view.width,
-            height=view.height,
-            seconds=round(time.perf_counter() - began, 3),
-            notes=notes,
+            width=decoded.view.width,
+            height=decoded.view.height,
+            seconds=round(seconds, 3),
+            notes=decoded.notes,
         )
 
     def _named_task(self) -> Chosen | None:

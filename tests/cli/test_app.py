@@ -27,7 +27,15 @@ print("heavy", heavy, "code", code)
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["enhance", "--help"], ["models", "pull", "--help"], ["doctor", "-h"]]
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["enhance", "--help"],
+        ["batch", "--help"],
+        ["models", "pull", "--help"],
+        ["doctor", "-h"],
+    ],
 )
 def test_help_and_version_import_nothing_heavy(arguments: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", IMPORTS.format(arguments=arguments)], capture_output=True, text=True)

@@ -22,5 +22,14 @@ def test_reference_is_up_to_date() -> None:
 
 def test_reference_names_every_command() -> None:
     text = script().reference()
-    for command in ("enhance", "models list", "models info", "models verify", "models pull", "models path", "doctor"):
+    for command in (
+        "enhance",
+        "batch",
+        "models list",
+        "models info",
+        "models verify",
+        "models pull",
+        "models path",
+        "doctor",
+    ):
         assert f"## restorect {command}\n" in text

@@ -22,7 +22,7 @@ import typer
 
 from .. import __version__
 from ..errors import RestorectError
-from . import degrade, doctor, enhance, models, train
+from . import batch, degrade, doctor, enhance, models, train
 from .options import help_if_alone
 from .output import Output, let_go_of_broken_streams
 
@@ -34,6 +34,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 app.command("enhance", short_help="Repair photographs.")(enhance.enhance)
+app.command("batch", short_help="Repair a folder of photographs, unattended; one machine or many.")(batch.batch)
 app.add_typer(models.app, name="models")
 app.command("degrade", short_help="Make training pairs from clean photographs.")(degrade.degrade)
 app.command("train", short_help="Train a student by a recipe.")(train.train)
@@ -68,6 +69,7 @@ def restorect(
     Examples:
       restorect enhance photo.jpg                   writes photo.restored.jpg beside it
       restorect enhance dark.jpg -o bright.png --task low-light
+      restorect batch ./photos                      writes ./photos-restored
       restorect models list                         which repairs are installed
       restorect doctor                              is everything in order?
 

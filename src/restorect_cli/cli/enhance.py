@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import InputError, OutputError, RestorectError, UsageError
 from .options import (
-    DEPTH_CHOICES,
-    DEVICE_CHOICES,
     FORMAT_CHOICES,
-    STRIP_CHOICES,
-    TASK_CHOICES,
+    Depth,
+    Device,
     Json,
+    Model,
+    Quality,
     Quiet,
-    choose,
+    Steps,
+    Strength,
+    Strip,
+    Task,
+    Threads,
+    Tile,
 )
-from .output import Output, stdout_error
+from .output import Output, outcome_line, outcome_record, stdout_error, steps_told
+from .settings import read_settings
 
 if TYPE_CHECKING:
     from ..jobs import Job
@@ -48,65 +53,13 @@ def enhance(
             show_default=False,
         ),
     ] = None,
-    task: Annotated[
-        str,
-        typer.Option(
-            "--task", "-t", metavar="|".join(TASK_CHOICES), help="What to repair; 'auto' measures light and noise."
-        ),
-    ] = "auto",
-    model: Annotated[
-        str,
-        typer.Option(
-            "--model",
-            "-m",
-            metavar="MODEL",
-            help="A size, the name of a student (see `restorect models list`), or a folder holding one (./mine).",
-        ),
-    ] = "s",
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=4,
-            metavar="1..4",
-            help="Steps of the flow: 1 is truest to the original; more change little in most pictures "
-            "[default: the student's own].",
-            show_default=False,
-        ),
-    ] = None,
-    strength: Annotated[
-        float,
-        typer.Option(
-            min=0.0,
-            max=1.0,
-            metavar="0..1",
-            help="How far to go: the flow is stopped part-way. 0 returns the input, 1 the full repair.",
-        ),
-    ] = 1.0,
-    device: Annotated[
-        str,
-        typer.Option(
-            "--device",
-            "-d",
-            metavar="|".join(DEVICE_CHOICES),
-            help="Where to compute. 'auto' takes the best that works; a device named here that does not work is an "
-            "error, never replaced (see `restorect doctor`).",
-        ),
-    ] = "auto",
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="CPU threads [default: all].", show_default=False),
-    ] = None,
-    tile: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="PIXELS",
-            help="Side of the tiles a large image is cut into; smaller takes less memory, and the picture "
-            "stays the same [default: as large as memory allows].",
-            show_default=False,
-        ),
-    ] = None,
+    task: Task = "auto",
+    model: Model = "s",
+    steps: Steps = None,
+    strength: Strength = 1.0,
+    device: Device = "auto",
+    threads: Threads = None,
+    tile: Tile = None,
     format: Annotated[
         str | None,
         typer.Option(
@@ -115,35 +68,12 @@ def enhance(
             show_default=False,
         ),
     ] = None,
-    quality: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=100,
-            metavar="1..100",
-            help="Quality of JPEG, WebP and AVIF [default: of a JPEG that stays one, its own, but at least 75; "
-            "else 92 for JPEG, 85 for AVIF, 90 for WebP; a lossless WebP stays lossless].",
-            show_default=False,
-        ),
-    ] = None,
-    depth: Annotated[
-        str | None,
-        typer.Option(
-            metavar="|".join(DEPTH_CHOICES),
-            help="Bits per channel [default: the input's, as far as the format holds it].",
-            show_default=False,
-        ),
-    ] = None,
+    quality: Quality = None,
+    depth: Depth = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace files that exist, the input itself included if OUT names it.")
     ] = False,
-    strip: Annotated[
-        str,
-        typer.Option(
-            metavar="|".join(STRIP_CHOICES),
-            help="Metadata to leave out: the place it was taken (gps), or all but the colour profile.",
-        ),
-    ] = "none",
+    strip: Strip = "none",
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Annotated[
@@ -176,26 +106,7 @@ def enhance(
       {"input", "output", "task", "reason" (with auto), "model", "device", "steps",
        "width", "height", "seconds", "notes"}, or {"input", "error", "exit_code"}
     """
-    choose("--task", task, TASK_CHOICES)
-    choose("--device", device, DEVICE_CHOICES)
-    choose("--strip", strip, STRIP_CHOICES)
-    if format is not None:
-        format = choose("--format", {"jpg": "jpeg", "tif": "tiff"}.get(format.lower(), format), FORMAT_CHOICES)
-    if depth is not None:
-        choose("--depth", depth, DEPTH_CHOICES)
-    if not 0.0 <= strength <= 1.0:
-        raise UsageError(f"strength {strength} is out of range", "give a number from 0 to 1")  # NaN passes Typer's own
-
-    from ..jobs import plan_jobs
-    from ..picture import FORMATS, WriteOptions
-
-    jobs = plan_jobs(inputs, output, FORMATS, format=format, overwrite=overwrite)
-    streaming = any(job.target is None for job in jobs)
-    _check_streams(jobs, as_json)
-
-    from ..repair import Settings
-
-    settings = Settings(
+    settings = read_settings(
         task=task,
         model=model,
         steps=steps,
@@ -203,14 +114,20 @@ def enhance(
         device=device,
         threads=threads,
         tile=tile,
-        write=WriteOptions(
-            format=format,
-            quality=quality,
-            depth=cast(Literal[8, 16] | None, int(depth) if depth else None),
-            strip=cast(Literal["none", "gps", "all"], strip),
-            overwrite=overwrite,
-        ),
+        format=format,
+        quality=quality,
+        depth=depth,
+        strip=strip,
+        overwrite=overwrite,
     )
+
+    from ..jobs import plan_jobs
+    from ..picture import FORMATS
+
+    jobs = plan_jobs(inputs, output, FORMATS, format=settings.write.format, overwrite=overwrite)
+    streaming = any(job.target is None for job in jobs)
+    _check_streams(jobs, as_json)
+
     report = Output(as_json=as_json, quiet=quiet, verbose=verbose, streaming=streaming)
     code = _run_all(jobs, settings, report)
     if code:
@@ -234,7 +151,7 @@ def _run_all(jobs: Sequence[Job], settings: Settings, report: Output) -> int:
             else:
                 for note in outcome.notes:
                     report.say(f"{outcome.input}: note: {note}")
-                report.result(_line(outcome), _record(outcome))
+                report.result(outcome_line(outcome), outcome_record(outcome))
             done += 1
     except RestorectError as error:
         for job in jobs[done:]:
@@ -254,7 +171,7 @@ def _run_one(job: Job, repairer: Repairer, report: Output) -> Outcome:
         if chosen.reason:
             report.say(f"{name}: {chosen.task}, because {chosen.reason}")
         restorer = repairer.restorer(chosen.task)
-        report.detail(f"{name}: student {restorer.spec.name} on {restorer.device}, {_steps(restorer.steps)}")
+        report.detail(f"{name}: student {restorer.spec.name} on {restorer.device}, {steps_told(restorer.steps)}")
 
     stream = sys.stdin.buffer if job.source is None else None
     with report.progress(name, 1000) as advance:
@@ -293,20 +210,3 @@ def _to_stdout(data: bytes) -> None:
         raise
     except OSError as error:
         raise stdout_error(error) from None
-
-
-def _record(outcome: Outcome) -> dict[str, object]:
-    record = asdict(outcome)
-    if not outcome.reason:
-        del record["reason"]
-    return record
-
-
-def _line(outcome: Outcome) -> str:
-    megapixels = outcome.width * outcome.height / 1e6
-    how = f"{outcome.model}, {_steps(outcome.steps)}, {outcome.device}"
-    return f"{outcome.input} -> {outcome.output}  ({how}, {megapixels:.1f} MP, {outcome.seconds:.1f} s)"
-
-
-def _steps(count: int) -> str:
-    return f"{count} step" if count == 1 else f"{count} steps"

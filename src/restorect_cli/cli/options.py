@@ -16,6 +16,93 @@ FORMAT_CHOICES = ("jpeg", "png", "tiff", "webp", "avif")
 DEPTH_CHOICES = ("8", "16")
 STRIP_CHOICES = ("none", "gps", "all")
 
+# how to repair and how to write: `enhance` and `batch`
+Task = Annotated[
+    str,
+    typer.Option(
+        "--task", "-t", metavar="|".join(TASK_CHOICES), help="What to repair; 'auto' measures light and noise."
+    ),
+]
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="MODEL",
+        help="A size, the name of a student (see `restorect models list`), or a folder holding one (./mine).",
+    ),
+]
+Steps = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=4,
+        metavar="1..4",
+        help="Steps of the flow: 1 is truest to the original; more change little in most pictures "
+        "[default: the student's own].",
+        show_default=False,
+    ),
+]
+Strength = Annotated[
+    float,
+    typer.Option(
+        min=0.0,
+        max=1.0,
+        metavar="0..1",
+        help="How far to go: the flow is stopped part-way. 0 returns the input, 1 the full repair.",
+    ),
+]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        "-d",
+        metavar="|".join(DEVICE_CHOICES),
+        help="Where to compute. 'auto' takes the best that works; a device named here that does not work is an "
+        "error, never replaced (see `restorect doctor`).",
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="CPU threads [default: all].", show_default=False),
+]
+Tile = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="PIXELS",
+        help="Side of the tiles a large image is cut into; smaller takes less memory, and the picture "
+        "stays the same [default: as large as memory allows].",
+        show_default=False,
+    ),
+]
+Quality = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=100,
+        metavar="1..100",
+        help="Quality of JPEG, WebP and AVIF [default: of a JPEG that stays one, its own, but at least 75; "
+        "else 92 for JPEG, 85 for AVIF, 90 for WebP; a lossless WebP stays lossless].",
+        show_default=False,
+    ),
+]
+Depth = Annotated[
+    str | None,
+    typer.Option(
+        metavar="|".join(DEPTH_CHOICES),
+        help="Bits per channel [default: the input's, as far as the format holds it].",
+        show_default=False,
+    ),
+]
+Strip = Annotated[
+    str,
+    typer.Option(
+        metavar="|".join(STRIP_CHOICES),
+        help="Metadata to leave out: the place it was taken (gps), or all but the colour profile.",
+    ),
+]
+
 Json = Annotated[
     bool, typer.Option("--json", help="Print JSON on standard output, one object per line, instead of text.")
 ]

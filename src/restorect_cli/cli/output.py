@@ -8,9 +8,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TextIO
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ..errors import OutputError
+
+if TYPE_CHECKING:
+    from ..repair import Outcome
 
 Advance = Callable[[int], None]
 
@@ -79,6 +83,25 @@ class Output:
             yield advance
         finally:
             bar.stop()
+
+
+def outcome_record(outcome: Outcome) -> dict[str, object]:
+    """An image that was restored, as JSON says it."""
+    record = asdict(outcome)
+    if not outcome.reason:
+        del record["reason"]
+    return record
+
+
+def outcome_line(outcome: Outcome) -> str:
+    """The same for people."""
+    megapixels = outcome.width * outcome.height / 1e6
+    how = f"{outcome.model}, {steps_told(outcome.steps)}, {outcome.device}"
+    return f"{outcome.input} -> {outcome.output}  ({how}, {megapixels:.1f} MP, {outcome.seconds:.1f} s)"
+
+
+def steps_told(count: int) -> str:
+    return f"{count} step" if count == 1 else f"{count} steps"
 
 
 def stdout_error(error: OSError) -> OutputError:

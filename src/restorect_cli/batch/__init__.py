@@ -1,0 +1,14 @@
+"""Thousands of photographs, unattended: plan, restore, remember.
+
+scan         what lies in the folder
+plan         which file becomes which, and which are done already (pure)
+shard        the share of one of several runs
+manifest     what became of every image, one JSON line each
+fingerprint  whether an older result would come out the same today
+leftovers    temporary files of runs that were killed
+work         the steps for one image
+pipeline     the steps of many images, overlapped
+cluster      the same on Dask workers
+watch        files as they arrive
+run          puts these together
+"""

@@ -1,0 +1,213 @@
+"""The same work on Dask workers that see the same folders. The only user of dask.distributed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import re
+import signal
+import socket
+import threading
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Any
+
+from .. import __version__
+from ..errors import DeviceError, OutputError, RestorectError, UsageError
+from ..repair import Repairer, Settings
+from ..runtime import check_threads
+from .work import Result, Work, do, threads_each
+
+PER_THREAD = 2  # images waiting at a worker, so that it never waits for us
+_CONNECT_SECONDS = 20
+_LOOK_UP_SECONDS = 0.5
+
+_ADDRESS = re.compile(r"local:[1-9]\d{0,2}|((tcp|tls|ucx|ws|wss)://)?[^/:]\S*:\d+")
+
+# dask.distributed says little of its types
+Client = Any
+Future = Any
+
+
+class Cluster:
+    """Workers behind a scheduler, as the pipeline is used.
+
+    address: of a scheduler ("tcp://host:8786"), or "local:N" to start one here with N workers.
+
+    Raises UsageError where the extra is missing or the address cannot be meant, DeviceError where the scheduler does
+    not answer, has no workers, or has some that cannot do the work.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        settings: Settings,
+        folders: list[str],
+        started: Callable[[Work], None],
+        stopping: threading.Event,
+    ) -> None:
+        if find_spec("distributed") is None:
+            raise UsageError("--scheduler needs dask.distributed", "pip install 'restorect[cluster]'")
+        if not _ADDRESS.fullmatch(address):
+            raise UsageError(f"cannot understand the scheduler '{address}'", "write tcp://host:8786, or local:4")
+        self._settings, self._started, self._stopping = settings, started, stopping
+        self._own: Any = None
+        self._client = self._connect(address)
+        self.busy_seconds = {"work on the cluster": 0.0}
+        self._check(folders)
+
+    def run(self, works: Iterator[Work]) -> Generator[Result, None, None]:
+        """Results in the order in which they are finished. An image whose worker dies is done by another.
+
+        Raises the RestorectError that ended the run.
+        """
+        finished: queue.SimpleQueue[Future] = queue.SimpleQueue()
+        under_way: dict[str, tuple[Work, Future]] = {}
+        more = True
+        try:
+            while more or under_way:
+                while more and not self._stopping.is_set() and len(under_way) < self._places():
+                    work = next(works, None)
+                    more = work is not None
+                    if work is not None:
+                        self._submit(work, under_way, finished)
+                more = more and not self._stopping.is_set()
+                try:
+                    future = finished.get(timeout=_LOOK_UP_SECONDS)
+                except queue.Empty:
+                    continue
+                yield self._result(*under_way.pop(future.key))
+        finally:
+            self._client.cancel([future for _, future in under_way.values()])
+            self._close()
+
+    def _submit(
+        self, work: Work, under_way: dict[str, tuple[Work, Future]], finished: queue.SimpleQueue[Future]
+    ) -> None:
+        self._started(work)
+        future = self._client.submit(_do, work, self._settings, pure=False)
+        under_way[future.key] = work, future
+        future.add_done_callback(finished.put)
+
+    def _result(self, work: Work, future: Future) -> Result:
+        from distributed import KilledWorker
+
+        try:
+            result: Result | RestorectError = future.result()
+        except KilledWorker:
+            problem = f"every worker that was given {work.source} died"
+            return Result(work, error=OutputError(problem, "it may be too large for their memory"))
+        except CancelledError:
+            raise DeviceError("the scheduler is gone", "start it, and run the same command again") from None
+        finally:
+            future.release()
+        if isinstance(result, RestorectError):
+            raise result
+        if result.outcome is not None:
+            self.busy_seconds["work on the cluster"] += result.outcome.seconds
+        return Result(work, result.outcome, result.error)
+
+    def _places(self) -> int:
+        """How many images may be under way; grows and shrinks with the workers."""
+        threads: dict[str, int] = self._client.nthreads()
+        return max(1, PER_THREAD * sum(threads.values()))
+
+    def _connect(self, address: str) -> Client:
+        import distributed
+
+        connect: Any = distributed.Client
+        local: Any = distributed.LocalCluster
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # a worker that dies is no matter for ten lines
+        try:
+            if address.startswith("local:"):
+                workers = int(address.partition(":")[2])
+                threads = max(1, check_threads(self._settings.threads) // workers)
+                self._settings = replace(self._settings, threads=threads)
+                with _ignoring_interrupts():
+                    self._own = local(
+                        n_workers=workers,
+                        threads_per_worker=1,
+                        dashboard_address=None,
+                        silence_logs=logging.CRITICAL,
+                    )
+            client = connect(self._own or address, timeout=_CONNECT_SECONDS, set_as_default=False)
+            client.wait_for_workers(1, timeout=_CONNECT_SECONDS)
+        except (OSError, TimeoutError) as error:
+            self._stop_own()
+            first = (str(error).splitlines() or [type(error).__name__])[0]
+            problem = f"the scheduler {address} cannot be used ({first})"
+            raise DeviceError(problem, "check its address, and that it has workers") from None
+        return client
+
+    def _check(self, folders: list[str]) -> None:
+        """Every worker has this version of us and sees the folders. Raises DeviceError."""
+        try:
+            answers = self._client.run(_look_around, folders)
+        except ModuleNotFoundError as error:
+            self._close()
+            raise DeviceError(f"the workers cannot load {error.name}", "install restorect where they run") from None
+        for worker, (version, missing) in answers.items():
+            if version == __version__ and not missing:
+                continue
+            self._close()
+            what = f"does not see {missing[0]}" if missing else f"has restorect {version}, not {__version__}"
+            raise DeviceError(
+                f"worker {worker} {what}", "workers need the same version, and the folders under the same names"
+            )
+
+    def _close(self) -> None:
+        self._client.close()
+        self._stop_own()
+
+    def _stop_own(self) -> None:
+        if self._own is not None:
+            self._own.close()
+            self._own = None
+
+
+@contextmanager
+def _ignoring_interrupts() -> Iterator[None]:
+    """Processes started meanwhile ignore Ctrl-C, which a terminal sends to all: they have images in hand to finish."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+# --- on the worker -------------------------------------------------------------------------------------------------
+
+
+def _do(work: Work, settings: Settings) -> Result | RestorectError:
+    """The result, or what ends the run; never raised, for errors on their way through Dask can get lost.
+
+    A worker that died after its file had taken its name leaves it to the next one, who replaces it.
+    """
+    try:
+        return do(replace(work, item=replace(work.item, replace=True)), _repairer(settings))
+    except RestorectError as error:
+        return error
+    except Exception as error:
+        what = f"unexpected {type(error).__name__} ({error})"
+        return RestorectError(f"{work.source}: {what} on worker {socket.gethostname()}", "please report it")
+
+
+@lru_cache(maxsize=1)
+def _repairer(settings: Settings) -> Repairer:
+    """One for all threads of a worker."""
+    from distributed import get_worker
+
+    at_once = get_worker().state.nthreads
+    return Repairer(replace(settings, threads=threads_each(check_threads(settings.threads), at_once)))
+
+
+def _look_around(folders: list[str]) -> tuple[str, list[str]]:
+    return __version__, [folder for folder in folders if not os.path.isdir(folder)]

@@ -1,0 +1,226 @@
+"""Which file becomes which, and what is to be done: pure, names and facts in, a list of items out.
+
+photos/a.jpg          ->  out/a.jpg          the tree is mirrored
+photos/trip/b.gif     ->  out/trip/b.png     PNG for what can only be read
+photos/trip/B.png         refused: differs from trip/b.png only in letter case
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import string
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Literal
+
+from ..errors import UsageError
+from ..jobs import Formats, target_suffix
+from .manifest import Past, Record
+from .scan import NOBODY, Found
+from .shard import WHOLE, Shard
+
+IfExists = Literal["skip", "overwrite", "rename", "error"]
+Action = Literal["restore", "skip", "fail"]
+LookUp = Callable[[str], "Found | None"]  # what lies under a name in the output folder
+
+LONGEST_NAME_BYTES = 255  # of one part of a path, on all usual file systems
+TEMPLATE_FIELDS = {"stem", "ext", "source_ext"}
+DEFAULT_TEMPLATE = "{stem}.{ext}"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image and what to do with it; `reason` says why it is skipped, fails or is made anew."""
+
+    source: Found
+    output: str  # relative to the output folder, with forward slashes
+    action: Action
+    reason: str = ""
+    replace: bool = False  # the output may be there already and is ours to replace
+    failed_before: bool = False
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user asked for. Raises UsageError for a template that cannot work."""
+
+    formats: Formats  # that can be written: extension, lower case with its dot -> format
+    extensions: Collection[str]  # taken without --include: lower case with the dot
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    template: str = DEFAULT_TEMPLATE
+    format: str | None = None
+    if_exists: IfExists = "skip"
+    retry_failed: bool = False
+    shard: Shard = WHOLE
+    folder: str = ""  # the input folder, absolute, as the manifest has it
+    settings: str = ""  # hash
+
+    def __post_init__(self) -> None:
+        try:
+            used = {name for _, name, _, _ in string.Formatter().parse(self.template) if name is not None}
+            trial = self.template.format_map(dict.fromkeys(TEMPLATE_FIELDS, "x"))
+        except (ValueError, KeyError, IndexError, AttributeError):
+            used, trial = {""}, ""
+        if not used <= TEMPLATE_FIELDS or "stem" not in used or "/" in trial or os.sep in trial or trial[0] == ".":
+            raise UsageError(
+                f"cannot use the name template '{self.template}'",
+                "write {stem}, and perhaps {ext} or {source_ext}, without folders: {stem}-restored.{ext}",
+            )
+
+
+def plan(files: Iterable[Found], wanted: Wanted, past: Past, look_up: LookUp) -> list[Item]:
+    """One item for every image among `files`, in their order; of a shard, its own alone.
+
+    Names are given before the shard is cut out, so that all shards agree about them.
+    """
+    return Planner(wanted, past, look_up).plan(files)
+
+
+class Planner:
+    """Plans, and remembers the names given, so that files which arrive later get others."""
+
+    def __init__(self, wanted: Wanted, past: Past, look_up: LookUp) -> None:
+        self._wanted, self._past, self._look_up = wanted, past, look_up
+        self._takers: dict[str, str] = {}  # output, spelling aside -> the input that has it
+        self._originals: set[tuple[int, int]] = set()
+
+    def plan(self, files: Iterable[Found]) -> list[Item]:
+        found = list(files)
+        images = [file for file in found if _is_folder(file) or self._is_wanted(file.name)]
+        self._originals |= {file.identity for file in found if file.identity != NOBODY}
+        names = self._names([file for file in images if not _is_folder(file)])
+        mine = [file for file in images if self._wanted.shard.holds(file.name)]
+        return [self._item(file, *names.get(file.name, ("", ""))) for file in mine]
+
+    def _is_wanted(self, name: str) -> bool:
+        if any(_matches(name, pattern) for pattern in self._wanted.exclude):
+            return False
+        if self._wanted.include:
+            return any(_matches(name, pattern) for pattern in self._wanted.include)
+        return PurePosixPath(name).suffix.lower() in self._wanted.extensions
+
+    def _names(self, images: Sequence[Found]) -> dict[str, tuple[str, str]]:
+        """By input: its output, and who has that name already, if somebody has.
+
+        An image that keeps its own name goes before those that would take it.
+        """
+        outputs = {file.name: self._wanted_output(file.name) for file in images}
+        keepers_first = sorted(images, key=lambda file: outputs[file.name] != file.name)
+        return {file.name: self._take(file.name, outputs[file.name]) for file in keepers_first}
+
+    def _wanted_output(self, name: str) -> str:
+        former = self._past.inputs.get(name)
+        if self._wanted.if_exists == "rename" and former is not None and self._knows(former):
+            return former.output
+        path = PurePosixPath(name)
+        suffix = target_suffix(path.suffix, self._wanted.formats, self._wanted.format)
+        words = {"stem": path.stem, "ext": suffix[1:], "source_ext": path.suffix[1:]}
+        return str(path.with_name(self._wanted.template.format_map(words)))
+
+    def _take(self, name: str, output: str) -> tuple[str, str]:
+        taker = self._takers.setdefault(_folded(output), name)
+        if taker == name:
+            return output, ""
+        if self._wanted.if_exists != "rename":
+            return output, taker
+        return self._free(name, output), ""
+
+    def _free(self, name: str, output: str) -> str:
+        """The first of `a-2.jpg`, `a-3.jpg`, … that nothing has, and that `name` has from now on."""
+        path, number = PurePosixPath(output), 2
+        while True:
+            other = str(path.with_name(f"{path.stem}-{number}{path.suffix}"))
+            if _folded(other) not in self._takers and self._look_up(other) is None:
+                self._takers[_folded(other)] = name
+                return other
+            number += 1
+
+    def _item(self, source: Found, output: str, taker: str) -> Item:
+        if source.problem:
+            return Item(source, output, "fail", source.problem)
+        if taker:
+            reason = f"{taker} becomes {output} too; see --name and --if-exists rename"
+            return Item(source, output, "fail", reason)
+        if len(os.fsencode(PurePosixPath(output).name)) > LONGEST_NAME_BYTES:
+            return Item(source, output, "fail", f"the name of its output is longer than {LONGEST_NAME_BYTES} bytes")
+        there = self._look_up(output)
+        if there is not None and there.identity in self._originals and there.identity != NOBODY:
+            return Item(source, output, "fail", "its output is itself an original")
+        if there is not None and there.problem and there.problem != "it is a link to nothing":
+            return Item(source, output, "fail", f"{output} is in the way: {there.problem}")
+        return self._decide(source, output, there)
+
+    def _decide(self, source: Found, output: str, there: Found | None) -> Item:
+        wanted, past = self._wanted, self._past
+        if wanted.if_exists == "overwrite":
+            return Item(source, output, "restore", replace=True)
+        failure = self._failure(source)
+        if failure is not None and not wanted.retry_failed:
+            reason = f"{failure.error} (in an earlier run; --retry-failed tries again)"
+            return Item(source, output, "fail", reason, failed_before=True)
+        if there is None:
+            return Item(source, output, "restore")
+        written = past.done.get(output)
+        written = written if written is not None and written.input == source.name else None
+        if output in past.interrupted:
+            return Item(source, output, "restore", "was interrupted", replace=True)
+        if written is not None and written.output_bytes == there.signature.bytes and self._is_same(written, source):
+            return Item(source, output, "skip", "done before")
+        if written is not None and written.output_signature == there.signature and self._knows(written):
+            what = "settings" if written.settings != wanted.settings else "input"
+            return Item(source, output, "restore", f"the {what} changed", replace=True)
+        return self._foreign(source, output)
+
+    def _failure(self, source: Found) -> Record | None:
+        """The earlier failure that would only be repeated: nothing has changed, and it was the file's own fault."""
+        last = self._past.inputs.get(source.name)
+        is_own = last is not None and last.status == "failed" and last.error_type == "InputError"
+        return last if last is not None and is_own and self._is_same(last, source) else None
+
+    def _foreign(self, source: Found, output: str) -> Item:
+        """The name is held by a file that no run is known to have written as it is."""
+        if self._wanted.if_exists == "skip":
+            return Item(source, output, "skip", "exists already")
+        if self._wanted.if_exists == "error":
+            return Item(source, output, "fail", f"{output} exists already")
+        return Item(source, self._free(source.name, output), "restore")
+
+    def _knows(self, record: Record) -> bool:
+        return record.folder == self._wanted.folder
+
+    def _is_same(self, record: Record, source: Found) -> bool:
+        return record.settings == self._wanted.settings and record.input_signature == source.signature
+
+
+@dataclass
+class Tally:
+    """How many of the items are to be restored, skipped or failed."""
+
+    counts: dict[Action, int] = field(default_factory=lambda: {"restore": 0, "skip": 0, "fail": 0})
+
+    @classmethod
+    def of(cls, items: Iterable[Item]) -> Tally:
+        tally = cls()
+        for item in items:
+            tally.counts[item.action] += 1
+        return tally
+
+
+def _is_folder(file: Found) -> bool:
+    """One that could not be listed; the others are not in the list of files."""
+    return file.name.endswith("/")
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """A pattern with a slash is held against the whole name, others against its last part; letter case is ignored."""
+    whole = name if "/" in pattern else PurePosixPath(name).name
+    return fnmatch.fnmatchcase(whole.lower(), pattern.lower())
+
+
+def _folded(name: str) -> str:
+    """One text for all spellings that some file system takes for the same name."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

@@ -1,0 +1,365 @@
+"""`restorect batch`: a folder of photographs, unattended."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from ..errors import RestorectError, StoppedError, UsageError
+from .options import (
+    FORMAT_CHOICES,
+    Depth,
+    Device,
+    Json,
+    Model,
+    Quality,
+    Quiet,
+    Steps,
+    Strength,
+    Strip,
+    Task,
+    Threads,
+    Tile,
+    choose,
+)
+from .output import Output, outcome_line, outcome_record
+from .progress import RunProgress
+from .settings import read_settings
+
+if TYPE_CHECKING:
+    from ..batch.manifest import Manifest
+    from ..batch.plan import IfExists, Item
+    from ..batch.run import Batch, Event, Executor, Summary
+    from ..batch.work import Work
+    from ..repair import Settings
+
+IF_EXISTS_CHOICES = ("skip", "overwrite", "rename", "error")
+MOST_JOBS = 2  # by default: a second image fills the pauses of the first; each takes about 0.6 GB
+
+
+def batch(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder of photographs; they are never touched.", show_default=False)
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="Folder for the results, made if need be; may lie inside DIR [default: DIR-restored].",
+            show_default=False,
+        ),
+    ] = None,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Folders in DIR too; OUT gets the same folders.")
+    ] = False,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="GLOB",
+            help="Take only files like this ('*.jpg', 'trip/*'), instead of all with an image's extension; "
+            "can be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="Leave out files like this; several times.", show_default=False),
+    ] = None,
+    name: Annotated[
+        str,
+        typer.Option(metavar="TEMPLATE", help="Names of the results: {stem}, {ext}, {source_ext} (the input's own)."),
+    ] = "{stem}.{ext}",
+    if_exists: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(IF_EXISTS_CHOICES),
+            help="What to do where a result exists. 'skip' makes those anew whose settings or input have changed since "
+            "batch wrote them, and leaves other files alone; 'rename' writes NAME-2.",
+        ),
+    ] = "skip",
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try again what could not be read in an earlier run.")
+    ] = False,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first image that fails.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on for ever, restoring files as they arrive, when they are complete.")
+    ] = False,
+    settle: Annotated[
+        float,
+        typer.Option(min=0.1, metavar="SECONDS", help="With --watch: a file unchanged for so long is complete."),
+    ] = 5.0,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Only the I-th of N parts, as in job arrays: 3/8. Same parts everywhere, none twice.",
+            show_default=False,
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Restore on the workers of this Dask scheduler (tcp://host:8786), which see the same folders; "
+            "'local:N' starts N workers here. Needs the extra `cluster`.",
+            show_default=False,
+        ),
+    ] = None,
+    manifest: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="What became of each image, JSON lines [default: OUT/.restorect.jsonl].",
+            show_default=False,
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=1,
+            max=64,
+            metavar="N",
+            help=f"Images restored at the same time, on this machine [default: {MOST_JOBS}, 1 on one core].",
+            show_default=False,
+        ),
+    ] = None,
+    task: Task = "auto",
+    model: Model = "s",
+    steps: Steps = None,
+    strength: Strength = 1.0,
+    device: Device = "auto",
+    threads: Threads = None,
+    tile: Tile = None,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(FORMAT_CHOICES),
+            help="Format to write [default: the input's; PNG for what can only be read].",
+            show_default=False,
+        ),
+    ] = None,
+    quality: Quality = None,
+    depth: Depth = None,
+    strip: Strip = "none",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Repairs a folder of photographs, unattended; one machine or many.
+
+    Results go to OUT under the names of the originals. Files whose name begins with a dot and linked folders are left
+    out. An image that fails is reported and does not stop the others; the exit code is then 1. Where two images would
+    get the same name, also on systems that ignore letter case, one is restored and the others fail (see --name).
+
+    Stopped at any moment, even by a power cut, the same command goes on where it was: no half-written file ever has a
+    result's name. Ctrl-C finishes the images in hand first; a second one does not.
+
+    \b
+    Examples:
+      restorect batch ./photos --task low-light
+      restorect batch ./photos -r -o ./out --exclude 'drafts/*' --dry-run
+      restorect batch ./photos -o ./out --shard 3/8
+      restorect batch ./photos -o ./out --scheduler tcp://10.0.0.1:8786
+      restorect batch ./incoming -o ./out --watch --json >> log.jsonl
+
+    \b
+    One JSON object per image with --json: as in `enhance`, with a status:
+      {"status": "done", "input", "output", ...}, {"status": "skipped", "input", "output", "reason"},
+      or {"status": "failed", "input", "error", "exit_code"}
+    """
+    choose("--if-exists", if_exists, IF_EXISTS_CHOICES)
+    if watch and (scheduler or dry_run):
+        raise UsageError("--watch goes with neither --scheduler nor --dry-run", "leave one of them out")
+    settings = read_settings(
+        task=task,
+        model=model,
+        steps=steps,
+        strength=strength,
+        device=device,
+        threads=threads,
+        tile=tile,
+        format=format,
+        quality=quality,
+        depth=depth,
+        strip=strip,
+    )
+
+    from ..batch.run import Batch, Options
+    from ..batch.shard import WHOLE, parse_shard
+
+    options = Options(
+        folder=folder,
+        output=output,
+        manifest=manifest,
+        recursive=recursive,
+        include=tuple(include or ()),
+        exclude=tuple(exclude or ()),
+        template=name,
+        if_exists=cast("IfExists", if_exists),
+        retry_failed=retry_failed,
+        shard=parse_shard(shard) if shard else WHOLE,
+    )
+    out = Output(as_json=as_json, quiet=quiet)
+    planned = Batch(options, settings)
+    if dry_run:
+        _tell_plan(planned, out)
+        return
+    run = _Run(planned, out, fail_fast=fail_fast)
+    with closing(planned.open()) as record:
+        run.go(record, settings, jobs, scheduler, settle if watch else None)
+    if run.summary.failed:
+        raise typer.Exit(1)
+
+
+class _Run:
+    """One run of the command: starts it, listens to Ctrl-C, and reports."""
+
+    def __init__(self, batch: Batch, out: Output, *, fail_fast: bool) -> None:
+        from ..batch.run import Summary
+
+        self._batch, self._out, self._fail_fast = batch, out, fail_fast
+        self._stopping = threading.Event()
+        self._interrupted = False
+        self.summary: Summary = Summary()
+
+    def go(
+        self, manifest: Manifest, settings: Settings, jobs: int | None, scheduler: str | None, settle: float | None
+    ) -> None:
+        """settle: seconds, with --watch. Raises StoppedError after Ctrl-C, and whatever ends the run."""
+        items: list[Item] = [] if settle else self._batch.plan()
+        self._batch.sweep(items)
+        total = None if settle else len(items)
+        self._progress = RunProgress(self._out, total)
+        began = time.monotonic()
+        with self._progress.show(), self._interruptible():
+            for event in self._batch.settle(items, manifest):
+                self._report(event)
+            todo = [self._batch.work(item) for item in items if item.action == "restore"]
+            if (todo or settle) and not self._stopping.is_set():
+                executor = self._executor(manifest, settings, jobs, scheduler)
+                works = self._batch.arrivals(self._stopping, settle) if settle else iter(todo)
+                try:
+                    with closing(self._batch.run(self._announced(works), executor, manifest)) as events:
+                        for event in events:
+                            self._report(event)
+                finally:
+                    self._batch.sweep(items)  # of a worker that died
+                    self._tell_summary(time.monotonic() - began, executor.busy_seconds)
+            else:
+                self._tell_summary(time.monotonic() - began, {})
+        left = len(items) - self.summary.restored - self.summary.failed - self.summary.skipped
+        if self._interrupted and left > 0:
+            raise StoppedError(f"interrupted, {left} of {len(items)} images are left", "the same command goes on there")
+
+    def _executor(self, manifest: Manifest, settings: Settings, jobs: int | None, scheduler: str | None) -> Executor:
+        def started(work: Work) -> None:
+            self._batch.remember(manifest, work, "started")
+
+        if scheduler is not None:
+            from ..batch.cluster import Cluster
+
+            folders = [str(self._batch.folder), str(self._batch.output)]
+            return Cluster(scheduler, settings, folders, started, self._stopping)
+
+        from ..batch.pipeline import Pipeline
+        from ..batch.work import threads_each
+        from ..repair import Repairer
+        from ..runtime import check_threads
+
+        threads = check_threads(settings.threads)
+        jobs = jobs or min(MOST_JOBS, threads)
+        repairer = Repairer(replace(settings, threads=threads_each(threads, jobs)))
+        return Pipeline(repairer, jobs, started, self._stopping)
+
+    def _announced(self, works: Iterable[Work]) -> Iterator[Work]:
+        for work in works:
+            self._progress.beginning(work.item.source.name)
+            yield work
+
+    def _report(self, event: Event) -> None:
+        out, item, name = self._out, event.item, str(self._batch.folder / event.item.source.name)
+        self.summary.count(event)
+        if event.error is not None:
+            out.error(event.error)
+            record = {"status": "failed", "input": name, "error": str(event.error), "exit_code": 1}
+            out.result("", record)
+            if self._fail_fast:
+                self._stopping.set()
+        elif event.outcome is not None:
+            for note in event.outcome.notes:
+                out.say(f"{name}: note: {note}")
+            if event.outcome.reason and not self._progress.is_shown:
+                out.say(f"{name}: {event.outcome.task}, because {event.outcome.reason}")
+            text = "" if self._progress.is_shown and sys.stdout.isatty() else outcome_line(event.outcome)
+            out.result(text, {"status": "done", **outcome_record(event.outcome)})
+        else:
+            target = str(self._batch.output / item.output)
+            out.result("", {"status": "skipped", "input": name, "output": target, "reason": item.reason})
+        counts = self.summary
+        done = counts.restored + counts.failed + counts.skipped
+        self._progress.update(done, counts.failed, counts.megapixels)
+
+    def _tell_summary(self, seconds: float, busy: dict[str, float]) -> None:
+        counts = self.summary
+        text = f"{counts.restored} restored, {counts.skipped} skipped, {counts.failed} failed in {_duration(seconds)}"
+        if counts.restored:
+            slowest = max(busy, key=lambda stage: busy[stage])
+            text += f", {counts.megapixels / seconds:.2f} MP/s; slowest stage: {slowest}"
+        self._out.say(text)
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """The first Ctrl-C lets the images in hand be finished; the second ends the run."""
+
+        def interrupt(*_: Any) -> None:
+            if self._interrupted:
+                raise KeyboardInterrupt
+            self._interrupted = True
+            self._stopping.set()
+            self._out.say("finishing the images in hand; Ctrl-C again to drop them")
+
+        if threading.current_thread() is not threading.main_thread():  # only that one may set handlers
+            yield
+            return
+        before = signal.signal(signal.SIGINT, interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+def _tell_plan(batch: Batch, out: Output) -> None:
+    """--dry-run: one line per image, failures included, and a count."""
+    from ..batch.plan import Tally
+
+    items = batch.plan()
+    for item in items:
+        name, target = batch.folder / item.source.name, batch.output / item.output
+        why = f"  ({item.reason})" if item.reason else ""
+        text = f"{item.action}: {name}{why}" if item.action == "fail" else f"{item.action}: {name} -> {target}{why}"
+        record = {"action": item.action, "input": str(name), "output": str(target), "reason": item.reason}
+        out.result(text, record)
+    counts = Tally.of(items).counts
+    out.say(f"{counts['restore']} to restore, {counts['skip']} to skip, {counts['fail']} cannot be done")
+    if counts["fail"]:
+        raise typer.Exit(RestorectError.exit_code)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"

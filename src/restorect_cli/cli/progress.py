@@ -1,0 +1,55 @@
+"""What a long run shows on a terminal: images, megapixels a second, time left, failures, and the file in hand."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .output import Output
+
+
+class RunProgress:
+    """A bar on standard error; nothing where that is no terminal, or only errors are wanted."""
+
+    def __init__(self, out: Output, total: int | None) -> None:
+        """total: images; None where it is not known."""
+        self._total = total
+        self._is_shown = sys.stderr is not None and sys.stderr.isatty() and not (out.quiet or out.as_json)
+        self._began = time.monotonic()
+
+    @property
+    def is_shown(self) -> bool:
+        return self._is_shown
+
+    @contextmanager
+    def show(self) -> Iterator[None]:
+        if not self._is_shown:
+            yield
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]:.2f} MP/s", markup=False),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[failed]} failed", markup=False),
+            TextColumn("{task.description}", markup=False),
+        )
+        # what is said meanwhile on standard error is put above the bar
+        with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as self._bar:
+            self._task = self._bar.add_task("", total=self._total, speed=0.0, failed=0)
+            yield
+
+    def beginning(self, name: str) -> None:
+        """This file is in hand now; called from any thread."""
+        if self._is_shown:
+            self._bar.update(self._task, description="".join(c if c.isprintable() else "?" for c in name))
+
+    def update(self, done: int, failed: int, megapixels: float) -> None:
+        if self._is_shown:
+            speed = megapixels / max(1e-3, time.monotonic() - self._began)
+            self._bar.update(self._task, completed=done, failed=failed, speed=speed)
