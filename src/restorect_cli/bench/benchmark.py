@@ -31,6 +31,7 @@ from .runner import Methods, Results, Setting, Summary, run, summarise
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 INPUT = MethodSpec("input", "input")
+NO_STUDENT = "none"  # as a model: the input and the others alone
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ class SetOutcome:
 
     @property
     def ours(self) -> str:
-        return next(spec.name for spec in self.specs if spec.kind == "restorect")
+        """The method that pictures are chosen by and that ratios refer to: our student, else the first other one."""
+        return next((spec.name for spec in self.specs if spec.kind == "restorect"), self.specs[-1].name)
 
 
 @dataclass
@@ -142,9 +144,13 @@ class Benchmark:
         if name.lower() != "demo":
             return [find_dataset(name, data_root=self.order.data_root, task=self.order.task)]
         tasks = [self.order.task] if self.order.task else [task for task in TASKS if self._has_student(task)]
+        if not tasks:
+            store.find(TASKS[0], self.order.model)  # raises, and says what can be done
         return demo_sets(tasks)
 
     def _has_student(self, task: str) -> bool:
+        if self.order.model == NO_STUDENT:
+            return True
         try:
             store.find(task, self.order.model, check=False)
         except RestorectError:
@@ -223,9 +229,11 @@ class Benchmark:
         return chosen
 
     def _methods(self, settings: Settings, outcome: Outcome) -> tuple[list[MethodSpec], Methods, str]:
-        student = store.find(settings.task, settings.model)
-        ours = MethodSpec("restorect", student.spec.name)
-        specs = [INPUT, ours]
+        specs, student = [INPUT], "none"
+        if settings.model != NO_STUDENT:
+            found = store.find(settings.task, settings.model)
+            specs.append(MethodSpec("restorect", found.spec.name))
+            student = f"{found.spec.name} {_digest(found)}"
         if self.order.all_baselines:
             ready, missing = baselines_for(settings.task)
             specs += [MethodSpec("baseline", row.name) for row in ready]
@@ -239,7 +247,7 @@ class Benchmark:
         names = [spec.name for spec in specs]
         if len(set(names)) < len(names):
             raise UsageError(f"two methods share a name ({', '.join(names)})", "give each peer a name of its own")
-        return specs, [(spec, build(spec, settings)) for spec in specs], f"{student.spec.name} {_digest(student)}"
+        return specs, [(spec, build(spec, settings)) for spec in specs], student
 
     def _peaks(self, one: SetOutcome) -> dict[str, int | None]:
         """By method, on the largest picture of the set."""

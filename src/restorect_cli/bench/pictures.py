@@ -10,14 +10,18 @@ import numpy as np
 from .. import images
 from ..errors import InputError
 from ..metrics import to_levels
-from ..picture import FULL_SCALE
+from ..picture import FULL_SCALE, Picture
 from ..source import Image
 from .pairing import Case
 
 
 def read_rgb(path: Path) -> Image:
     """Stored values as H×W×3 float32 in [0, 1]: a profile is not applied, alpha left out. Raises InputError."""
-    picture = images.read(path)
+    return as_rgb(images.read(path))
+
+
+def as_rgb(picture: Picture) -> Image:
+    """Its stored values as H×W×3 float32 in [0, 1]."""
     pixels = picture.pixels.astype(np.float32) / np.float32(FULL_SCALE.get(picture.meta.bits, 1))
     return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
 

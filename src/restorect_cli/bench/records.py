@@ -80,14 +80,15 @@ def table(one: SetOutcome, width: int = 120) -> str:
     """The summaries of one set as a table for a terminal."""
     from rich import box
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    drawn = Table(box=box.SIMPLE_HEAD, title=f"{one.name}: {protocol(one)}", title_justify="left", title_style="")
+    drawn = Table(box=box.SIMPLE_HEAD)
     has_settings = len(one.settings) > 1 or bool(one.settings[0].name)
     for heading in (["setting"] if has_settings else []) + ["method"]:
         drawn.add_column(heading, no_wrap=True)
     for heading in headings(one):
-        drawn.add_column(heading, justify="right")
+        drawn.add_column(escape(heading), justify="right")
     last = one.summaries[0].setting
     for summary in one.summaries:
         if summary.setting != last:
@@ -98,13 +99,18 @@ def table(one: SetOutcome, width: int = 120) -> str:
             if summary.pictures == len(one.test_set.cases)
             else f"{summary.method} ({_share(one, summary)})"
         )
-        drawn.add_row(*([summary.setting] if has_settings else []), name, *cells(one, summary))
+        drawn.add_row(*([summary.setting] if has_settings else []), escape(name), *cells(one, summary))
     file = io.StringIO()
     console = Console(file=file, width=width, highlight=False)
     console.print(drawn)
-    for measure in one.measures:
-        console.print(f"  {measure.label}: {measure.convention}", style="", soft_wrap=True, markup=False)
-    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
+    lines = [f"{one.name}: {protocol(one)}; student {one.student}", *file.getvalue().splitlines()]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def conventions(outcome: Outcome) -> str:
+    """What the columns mean, one line each."""
+    used = dict.fromkeys((measure.label, measure.convention) for one in outcome.sets for measure in one.measures)
+    return "\n".join(f"{label}: {convention}" for label, convention in used)
 
 
 def _share(one: SetOutcome, summary: Summary) -> str:
@@ -151,10 +157,15 @@ def write_csv(outcome: Outcome, path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
+    """As `write_bytes`, in UTF-8."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
     """Write beside and rename, so that nothing half-written is left. Raises OutputError."""
     partial = path.with_name(f".{path.name}.partial")
     try:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_bytes(data)
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)

@@ -169,8 +169,9 @@ def pictures_to_show(rows: Sequence[Row], measure: Measure) -> list[tuple[str, s
     ranked = sorted(told, key=lambda row: (row.scores[measure.name] or 0.0) * (1 if measure.higher_is_better else -1))
     if not ranked:
         return []
-    wanted = [("worst", 0), ("median", len(ranked) // 2), ("best", len(ranked) - 1)]
+    wanted = [("worst", 0), ("best", len(ranked) - 1), ("median", len(ranked) // 2)]
     shown: dict[str, str] = {}
     for what, index in wanted:
         shown.setdefault(ranked[index].picture, what)
-    return [(what, picture) for picture, what in shown.items()]
+    order = ("worst", "median", "best")
+    return sorted(((what, picture) for picture, what in shown.items()), key=lambda pair: order.index(pair[0]))

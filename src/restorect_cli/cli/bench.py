@@ -73,7 +73,12 @@ def bench(
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Only the first N pictures of each set.", show_default=False)
     ] = None,
-    model: Annotated[str, typer.Option("--model", "-m", metavar="MODEL", help="As in `restorect enhance`.")] = "s",
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model", "-m", metavar="MODEL", help="As in `restorect enhance`; none for the input and the others alone."
+        ),
+    ] = "s",
     steps: Annotated[
         int | None,
         typer.Option(
@@ -188,6 +193,7 @@ def bench(
     else:
         for one in outcome.sets:
             out.result(records.table(one), {})
+        out.result(records.conventions(outcome), {})
     if csv is not None:
         records.write_csv(outcome, csv)
         out.say(f"every picture: {csv}")
