@@ -3,8 +3,8 @@
     niqe(image)        about 3 for a clean photograph, more for a degraded one
 
 Mittal, Soundararajan, Bovik: Making a "completely blind" image quality analyzer, IEEE SPL 2013. The
-features are the paper's; the pristine model is our own, fitted by `scripts/fit_niqe.py`, so values do not
-compare with those of other implementations, only with each other.
+features are the paper's; patches overlap, and the pristine model is our own, fitted by
+`scripts/fit_niqe.py`, so values do not compare with those of other implementations, only with each other.
 """
 
 from __future__ import annotations
@@ -26,6 +26,12 @@ from ..source import Image
 Array = NDArray[np.float64]
 
 PATCH_PX = 96
+STRIDE_PX = 32
+"""Patches overlap, and grey levels are not rounded, where the authors' code does otherwise.
+
+Of 38 clean photographs blurred at sigma 0.5, 1, 1.5, 2 and 3 px, NIQE grew strictly over all five in 97 %; with patches
+side by side and rounded grey in 50 %, because the steps of 8 bits take over where blur leaves no contrast.
+"""
 FEATURES = 36  # 18 at each of two scales
 SHARP_SHARE = 0.75
 """Of the sharpest patch of a picture: less sharp ones are left out of the pristine model (the paper's 0.75)."""
@@ -51,7 +57,7 @@ def pristine_model() -> PristineModel:
 
 
 def niqe(image: Image, model: PristineModel | None = None) -> float:
-    """Distance of an H×W×3 image in [0, 1] from clean photographs, 0 upwards; 8-bit grey levels, no crop.
+    """Distance of an H×W×3 image in [0, 1] from clean photographs, 0 upwards; 8-bit RGB, no crop.
 
     Raises InputError for a picture smaller than two patches or without any texture.
     """
@@ -82,19 +88,22 @@ def save(model: PristineModel, path: Path) -> None:
 
 
 def patch_features(image: Image) -> tuple[Array, Array]:
-    """Features (patches, 36) and sharpness (patches,) of the whole patches of a picture, row by row."""
-    levels = to_levels(image)
-    grey = np.round(levels @ np.array([0.2989, 0.5870, 0.1140]))  # MATLAB's rgb2gray of 8-bit levels
-    rows, columns = grey.shape[0] // PATCH_PX, grey.shape[1] // PATCH_PX
-    if rows * columns == 0:
+    """Features (patches, 36) and sharpness (patches,) of the overlapping patches of a picture, row by row."""
+    grey = to_levels(image) @ np.array([0.2989, 0.5870, 0.1140])  # MATLAB's rgb2gray
+    height, width = (side // STRIDE_PX * STRIDE_PX for side in grey.shape)
+    if min(height, width) < PATCH_PX:
         return np.empty((0, FEATURES)), np.empty(0)
-    grey = grey[: rows * PATCH_PX, : columns * PATCH_PX]
-    normalised, deviation = _normalised(grey)
-    sharpness = _patches(deviation, PATCH_PX).mean(axis=(1, 2))
-    half = _halved(grey)
-    coarse, _ = _normalised(half)
-    fine_features = _features(_patches(normalised, PATCH_PX))
-    return np.hstack([fine_features, _features(_patches(coarse, PATCH_PX // 2))]), sharpness
+    grey = grey[:height, :width]
+    fine, deviation = _normalised(grey)
+    coarse, _ = _normalised(_halved(grey))
+    features, sharpness = [], []
+    for y in range(0, height - PATCH_PX + 1, STRIDE_PX):  # row by row: memory stays small for large pictures
+        half = slice(y // 2, (y + PATCH_PX) // 2)
+        patches = _patches(fine[y : y + PATCH_PX], PATCH_PX, STRIDE_PX)
+        halves = _patches(coarse[half], PATCH_PX // 2, STRIDE_PX // 2)
+        features.append(np.hstack([_features(patches), _features(halves)]))
+        sharpness.append(_patches(deviation[y : y + PATCH_PX], PATCH_PX, STRIDE_PX).mean(axis=(1, 2)))
+    return np.concatenate(features), np.concatenate(sharpness)
 
 
 def _normalised(grey: Array) -> tuple[Array, Array]:
@@ -121,10 +130,10 @@ def _halved(grey: Array) -> Array:
     return np.asarray(plane.resize(size, PillowImage.Resampling.BICUBIC), np.float64)
 
 
-def _patches(plane: Array, size: int) -> Array:
-    rows, columns = plane.shape[0] // size, plane.shape[1] // size
-    blocks: Array = plane.reshape(rows, size, columns, size).swapaxes(1, 2)
-    return blocks.reshape(rows * columns, size, size)
+def _patches(strip: Array, size: int, stride: int) -> Array:
+    """Squares (n, size, size) of a strip (size, width)."""
+    windows: Array = np.lib.stride_tricks.sliding_window_view(strip, (size, size))[0, ::stride]
+    return windows
 
 
 def _features(patches: Array) -> Array:

@@ -7,16 +7,17 @@ the same threads in the same run. Operations of the convolutions are counted, ti
 from __future__ import annotations
 
 import base64
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import ModelError
 from ..models import store
+from ..restore import Precision
 from ..runtime import Graph
 from ..source import Image
 from .memory import peak_bytes
@@ -24,7 +25,7 @@ from .methods import Method, MethodSpec, Settings, build
 
 SIZES_MEGAPIXELS = (0.25, 1.0, 4.0, 12.0, 48.0)
 MATRIX_SIDE = 3072
-COUNTED_SIDE = 512  # of the picture that the operations are counted for
+COUNTED_SIDE = 128  # of the picture that the operations are counted for
 REPEATS = 3
 ENOUGH_SECONDS = 20.0  # a longer run is not repeated
 
@@ -36,17 +37,39 @@ _MATMUL_GRAPH = base64.b64decode(
 
 
 @dataclass(frozen=True)
+class Point:
+    """Where to measure."""
+
+    megapixels: float
+    threads: int
+    precision: Precision
+    steps: int
+
+
+@dataclass(frozen=True)
 class Cost:
     """One measurement."""
 
     student: str
-    megapixels: float
-    threads: int
-    precision: str
-    steps: int
+    point: Point
     seconds_per_megapixel: float  # the best of a few
-    peak_bytes: int | None  # of a process that does nothing else
+    peak_bytes: int | None  # of a process that does nothing else, its libraries included
     share: float | None  # of the matrix-product rate; None where the operations cannot be counted
+
+
+def plan_points(
+    sizes: Sequence[float], threads: Sequence[int], precisions: Sequence[Precision], steps: Sequence[int]
+) -> list[Point]:
+    """Every size at the first of all else, and every thread count, precision and number of steps at one size.
+
+    That size is the one nearest to a megapixel; the whole grid would take hours.
+    """
+    usual = min(sizes, key=lambda size: abs(size - 1))
+    points = [Point(size, threads[0], precisions[0], steps[0]) for size in sizes]
+    points += [Point(usual, count, precisions[0], steps[0]) for count in threads[1:]]
+    points += [Point(usual, threads[0], precision, steps[0]) for precision in precisions[1:]]
+    points += [Point(usual, threads[0], precisions[0], count) for count in steps[1:]]
+    return points
 
 
 def measure_costs(
@@ -54,31 +77,35 @@ def measure_costs(
     *,
     sizes: Sequence[float] = SIZES_MEGAPIXELS,
     threads: Sequence[int],
-    steps: Sequence[int] = (1,),
-    with_memory: bool = True,
-    done: Callable[[int], None] = lambda amount: None,
+    steps: Sequence[int] | None = None,
 ) -> Iterator[Cost]:
-    """Costs by thread count, precision, steps and size, each as soon as it is measured.
+    """Costs at the planned points, each as soon as it is measured; int8 where the student comes with such a graph.
 
-    int8 is measured where the student comes with such a graph. Raises ModelError, DeviceError or UsageError.
+    steps: None for all that the student can take. Raises ModelError, DeviceError or UsageError.
     """
     student = store.find(settings.task, settings.model)
     operations = operations_per_megapixel(student.velocity)
     spec = MethodSpec("restorect", student.spec.name)
-    precisions = ("fp32", "int8") if student.velocity_int8 is not None else ("fp32",)
-    for count in threads:
-        rate = matrix_rate(count)
-        for precision in precisions:
-            for step in steps:
-                one = replace(settings, threads=count, precision=precision, steps=step)
-                method = build(spec, one)
-                for size in sizes:
-                    image = test_picture(size)
-                    seconds = best_seconds(method, image) / size
-                    peak = peak_bytes(spec, one, image, None) if with_memory else None
-                    share = operations * step / seconds / rate if operations else None
-                    yield Cost(student.spec.name, size, count, precision, step, seconds, peak, share)
-                    done(1)
+    precisions: list[Precision] = ["fp32", "int8"] if student.velocity_int8 is not None else ["fp32"]
+    rates = {count: matrix_rate(count) for count in threads}
+    for point in plan_points(sizes, threads, precisions, steps or range(1, student.spec.max_steps + 1)):
+        one = replace(settings, threads=point.threads, precision=point.precision, steps=point.steps)
+        image = test_picture(point.megapixels)
+        seconds = best_seconds(build(spec, one), image) / point.megapixels
+        share = operations * point.steps / seconds / rates[point.threads] if operations else None
+        yield Cost(student.spec.name, point, seconds, peak_bytes(spec, one, image, None), share)
+
+
+def growth(costs: Sequence[Cost]) -> tuple[float, float] | None:
+    """Exponents k of time ~ size^k and memory ~ size^k, over the sizes of the first threads and steps; 1: linear."""
+    first = costs[0].point
+    line = [cost for cost in costs if replace(cost.point, megapixels=first.megapixels) == first and cost.peak_bytes]
+    if len(line) < 2:
+        return None
+    sizes = np.log([cost.point.megapixels for cost in line])
+    seconds = np.log([cost.seconds_per_megapixel * cost.point.megapixels for cost in line])
+    peaks = np.log([cost.peak_bytes or 1 for cost in line])
+    return float(np.polyfit(sizes, seconds, 1)[0]), float(np.polyfit(sizes, peaks, 1)[0])
 
 
 def test_picture(megapixels: float) -> Image:
@@ -114,26 +141,24 @@ def matrix_rate(threads: int, side: int = MATRIX_SIDE) -> float:
 
 
 def operations_per_megapixel(velocity: Path) -> float | None:
-    """Floating-point operations of the graph's convolutions in one step; None without the onnx package."""
+    """Of the convolutions, in one step; None without the onnx package, or without convolutions."""
     if find_spec("onnx") is None:
         return None
     import onnx
 
     model = onnx.load(velocity)
-    for value in model.graph.input:
-        shape = value.type.tensor_type.shape.dim
-        if len(shape) == 4:
-            for axis, size in enumerate((1, 3, COUNTED_SIDE, COUNTED_SIDE)):
-                shape[axis].dim_value = size
-    del model.graph.value_info[:]  # sizes by name, from the export
-    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
-    sizes = {value.name: [axis.dim_value for axis in value.type.tensor_type.shape.dim] for value in (*inferred.value_info, *inferred.output)}
-    kernels = {tensor.name: list(tensor.dims) for tensor in inferred.initializer}
-    operations = 0
-    for node in inferred.node:
-        if node.op_type == "Conv":
-            output = sizes.get(node.output[0], [])
-            if not output or 0 in output:
-                raise ModelError(f"{velocity}: the size of {node.output[0]} cannot be inferred")
-            operations += 2 * int(np.prod(output)) * int(np.prod(kernels[node.input[1]][1:]))
-    return operations / (COUNTED_SIDE**2 / 1e6)
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    if not convolutions:
+        return None
+    kernels = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
+    del model.graph.output[:]  # run once with every convolution's result as an output: their sizes are dynamic
+    model.graph.output.extend(
+        onnx.helper.make_tensor_value_info(node.output[0], onnx.TensorProto.FLOAT, None) for node in convolutions
+    )
+    feeds = {
+        value.name: np.zeros([axis.dim_value or COUNTED_SIDE for axis in value.type.tensor_type.shape.dim], np.float32)
+        for value in model.graph.input
+    }
+    results = Graph(model.SerializeToString(), "cpu", 1).run(feeds)
+    counted = sum(results[node.output[0]].size * math.prod(kernels[node.input[1]][1:]) for node in convolutions)
+    return 2 * counted / (COUNTED_SIDE**2 / 1e6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal, cast
 
@@ -120,6 +121,15 @@ def bench(
     memory: Annotated[
         bool, typer.Option("--memory", help="Also measure peak memory, each method in a process of its own.")
     ] = False,
+    speed: Annotated[
+        bool,
+        typer.Option(
+            "--speed", help="Measure no quality but what --task costs: time and memory by size, threads and steps."
+        ),
+    ] = False,
+    sizes: Annotated[
+        str, typer.Option(metavar="MEGAPIXELS,...", help="Sizes of picture that --speed measures.")
+    ] = "0.25,1,4,12,48",
     csv: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write one line per picture and method.", show_default=False)
     ] = None,
@@ -146,6 +156,7 @@ def bench(
       restorect bench --dataset LIME --data-root ~/data
       restorect bench --dataset CBSD68 --sigma 25 --baselines --memory --report cbsd68.html
       restorect bench --dataset ./my-pairs --task derain --peer mine=net.onnx
+      restorect bench --speed --task low-light --threads 2
       restorect bench --dataset LOL-v1 --peer-cmd 'other=python other.py {in} {out}' --json
     """
     choose("--device", device, DEVICE_CHOICES)
@@ -155,6 +166,9 @@ def bench(
     out = Output(as_json=as_json, quiet=quiet)
     if list_sets:
         return _list(out)
+
+    if speed:
+        return _speed(out, task or "denoise", model, device, threads, steps, sizes)
 
     from ..bench import records
     from ..bench.benchmark import Benchmark, Order
@@ -204,6 +218,37 @@ def bench(
         out.say(f"report: {report}")
     if outcome.problems:
         raise typer.Exit(InputError.exit_code)
+
+
+def _speed(out: Output, task: str, model: str, device: str, threads: int | None, steps: int | None, sizes: str) -> None:
+    try:
+        megapixels = [float(size) for size in sizes.split(",")]
+    except ValueError:
+        megapixels = []
+    if not megapixels or not all(0.01 <= size <= 250 for size in megapixels):
+        raise UsageError(f"sizes '{sizes}' cannot be meant", "give megapixels from 0.01 to 250, as in 1,12")
+
+    from ..bench.methods import Settings
+    from ..bench.speed import growth, measure_costs
+    from ..runtime import check_threads
+
+    most = check_threads(threads)
+    counts = [most] if threads is not None or most == 1 else [most, 1]
+    costs = []
+    settings = Settings(task, most, model, device=device)
+    for cost in measure_costs(settings, sizes=megapixels, threads=counts, steps=[steps] if steps else None):
+        costs.append(cost)
+        point = cost.point
+        text = f"{cost.student} {point.megapixels:6g} MP, "
+        text += f"{point.threads} threads, {point.precision}, {point.steps} steps: "
+        text += f"{cost.seconds_per_megapixel:.3f} s/MP"
+        text += f", peak {cost.peak_bytes / 1e9:.2f} GB" if cost.peak_bytes else ""
+        text += f", {100 * cost.share:.0f} % of the matrix-product rate" if cost.share else ""
+        record = asdict(cost)
+        out.result(text, {**record.pop("point"), **record})
+    exponents = growth(costs)
+    if exponents:
+        out.say(f"time grows as size^{exponents[0]:.2f}, memory as size^{exponents[1]:.2f} (1 is linear)")
 
 
 def _list(out: Output) -> None:
