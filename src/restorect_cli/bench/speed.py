@@ -161,4 +161,4 @@ def operations_per_megapixel(velocity: Path) -> float | None:
     }
     results = Graph(model.SerializeToString(), "cpu", 1).run(feeds)
     counted = sum(results[node.output[0]].size * math.prod(kernels[node.input[1]][1:]) for node in convolutions)
-    return 2 * counted / (COUNTED_SIDE**2 / 1e6)
+    return float(2 * counted / (COUNTED_SIDE**2 / 1e6))
