@@ -44,10 +44,10 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 def requested(browser: Any) -> list[str]:
-    """Addresses asked for since the last call, what the page holds itself left out."""
+    """Addresses asked for since the last call, what the page holds and the browser's own pages left out."""
     entries = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     asked = [entry["params"]["request"]["url"] for entry in entries if entry["method"] == "Network.requestWillBeSent"]
-    return [address for address in asked if not address.startswith(("data:", "file:"))]
+    return [address for address in asked if not address.startswith(("data:", "file:", "chrome:", "chrome-"))]
 
 
 def numbers(browser: Any, column: int) -> list[float]:
