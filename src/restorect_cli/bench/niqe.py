@@ -36,6 +36,8 @@ FEATURES = 36  # 18 at each of two scales
 SHARP_SHARE = 0.75
 """Of the sharpest patch of a picture: less sharp ones are left out of the pristine model (the paper's 0.75)."""
 
+FLAT_LEVELS = 1e-3  # a patch that deviates less holds nothing but rounding errors
+
 _WINDOW_RADIUS, _WINDOW_SIGMA = 3, 7 / 6
 _SHIFTS = ((0, 1), (1, 0), (1, 1), (1, -1))  # horizontal, vertical and the two diagonal neighbours
 _SHAPES = np.arange(0.2, 10.001, 0.001)  # of the generalised Gaussian, as the authors search them
@@ -88,7 +90,7 @@ def save(model: PristineModel, path: Path) -> None:
 
 
 def patch_features(image: Image) -> tuple[Array, Array]:
-    """Features (patches, 36) and sharpness (patches,) of the overlapping patches of a picture, row by row."""
+    """Features (patches, 36), nan where flat, and sharpness (patches,) of the overlapping patches, row by row."""
     grey = to_levels(image) @ np.array([0.2989, 0.5870, 0.1140])  # MATLAB's rgb2gray
     height, width = (side // STRIDE_PX * STRIDE_PX for side in grey.shape)
     if min(height, width) < PATCH_PX:
@@ -103,7 +105,9 @@ def patch_features(image: Image) -> tuple[Array, Array]:
         halves = _patches(coarse[half], PATCH_PX // 2, STRIDE_PX // 2)
         features.append(np.hstack([_features(patches), _features(halves)]))
         sharpness.append(_patches(deviation[y : y + PATCH_PX], PATCH_PX, STRIDE_PX).mean(axis=(1, 2)))
-    return np.concatenate(features), np.concatenate(sharpness)
+    rows, deviations = np.concatenate(features), np.concatenate(sharpness)
+    rows[deviations < FLAT_LEVELS] = np.nan
+    return rows, deviations
 
 
 def _normalised(grey: Array) -> tuple[Array, Array]:
