@@ -22,7 +22,7 @@ import typer
 
 from .. import __version__
 from ..errors import RestorectError
-from . import batch, degrade, doctor, enhance, models, train
+from . import batch, bench, compare, degrade, doctor, enhance, models, train
 from .options import help_if_alone
 from .output import Output, let_go_of_broken_streams
 
@@ -36,6 +36,9 @@ app = typer.Typer(
 app.command("enhance", short_help="Repair photographs.")(enhance.enhance)
 app.command("batch", short_help="Repair a folder of photographs, unattended; one machine or many.")(batch.batch)
 app.add_typer(models.app, name="models")
+app.command("bench", short_help="Score the students, and other methods, on test pictures.")(bench.bench)
+app.command("benchmark", short_help="The same as `bench`.", hidden=True)(bench.bench)
+app.command("compare", short_help="Put two pictures under one slider.")(compare.compare)
 app.command("degrade", short_help="Make training pairs from clean photographs.")(degrade.degrade)
 app.command("train", short_help="Train a student by a recipe.")(train.train)
 app.command("export", short_help="Turn a training run into a student that `enhance` can use.")(train.export)

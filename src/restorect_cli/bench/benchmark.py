@@ -1,0 +1,294 @@
+"""A whole benchmark: which sets, which methods, which numbers; then the run, and what it came to.
+
+    outcome = Benchmark(Order(datasets=["LIME"], data_root=root)).run()
+
+What is printed, written and drawn is made from the `Outcome` alone.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .. import __version__
+from ..errors import InputError, RestorectError, UsageError
+from ..models import store
+from ..models.names import TASKS
+from ..restore import Precision
+from ..runtime import check_threads
+from .baselines import baseline, baselines_for
+from .datasets import SIGMAS, Located, demo_sets, find_dataset
+from .journal import Journal, Row, journal_path
+from .measures import Measure, choose_measures, measures_for
+from .memory import peak_bytes
+from .methods import MethodSpec, Settings, build
+from .pairing import TestSet, open_set
+from .pictures import load
+from .runner import Methods, Results, Setting, Summary, run, summarise
+
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+INPUT = MethodSpec("input", "input")
+NO_STUDENT = "none"  # as a model: the input and the others alone
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the user asks for; the neutral defaults leave the choice to the test set."""
+
+    datasets: Sequence[str] = ("demo",)
+    data_root: Path | None = None
+    targets: Path | None = None
+    task: str | None = None
+    limit: int | None = None  # pictures of each set, the first by name
+    # the protocol
+    sigmas: Sequence[float] = ()  # noise to add, 8-bit levels
+    clipped: bool = False
+    metrics: Sequence[str] = ()
+    # our student
+    model: str = "s"
+    steps: int | None = None
+    strength: float = 1.0
+    device: str = "cpu"
+    threads: int | None = None
+    precision: Precision = "fp32"
+    # the others
+    all_baselines: bool = False
+    baselines: Sequence[str] = ()
+    peers: Sequence[MethodSpec] = ()
+    memory: bool = False
+    resume: bool = False
+
+
+@dataclass
+class SetOutcome:
+    """One test set, scored."""
+
+    test_set: TestSet
+    settings: list[Setting]
+    specs: list[MethodSpec]
+    measures: list[Measure]
+    rows: list[Row]
+    summaries: list[Summary]
+    run_settings: Settings
+    student: str  # name and hash
+    methods: Methods = ()
+    peaks: dict[str, int | None] = field(default_factory=dict)  # by the method's name, bytes
+
+    @property
+    def name(self) -> str:
+        return self.test_set.located.name
+
+    @property
+    def ours(self) -> str:
+        """The method that pictures are chosen by and that ratios refer to: our student, else the first other one."""
+        return next((spec.name for spec in self.specs if spec.kind == "restorect"), self.specs[-1].name)
+
+
+@dataclass
+class Outcome:
+    """Everything that was measured."""
+
+    sets: list[SetOutcome] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    threads: int = 1
+    device: str = "cpu"
+    machine: str = ""
+    version: str = __version__
+
+
+class Benchmark:
+    """Runs an order. `say` is told news, `on_problem` one line for each thing that is not scored."""
+
+    def __init__(
+        self,
+        order: Order,
+        *,
+        say: Callable[[str], None] = lambda line: None,
+        on_problem: Callable[[str], None] = lambda line: None,
+        progress: Progress = lambda label, total: nullcontext(lambda amount: None),
+    ) -> None:
+        self.order, self._say, self._on_problem, self._progress = order, say, on_problem, progress
+        self._threads = check_threads(order.threads)
+
+    def run(self) -> Outcome:
+        """Raises RestorectError where nothing at all can be scored; a set that fails beside others is a problem."""
+        outcome = Outcome(threads=self._threads, device=self.order.device, machine=_machine())
+        located, failures = self._locate(outcome)
+        for one in located:
+            try:
+                outcome.sets.append(self._run_set(one, outcome))
+            except InputError as error:
+                failures.append(error)
+                if len(located) > 1:
+                    self._problem(outcome, str(error))
+        if not outcome.sets:
+            raise failures[0]
+        return outcome
+
+    def _locate(self, outcome: Outcome) -> tuple[list[Located], list[RestorectError]]:
+        found: list[Located] = []
+        failures: list[RestorectError] = []
+        for name in self.order.datasets:
+            try:
+                found += self._named(name)
+            except InputError as error:
+                failures.append(error)
+                if len(self.order.datasets) > 1:
+                    self._problem(outcome, str(error))
+        return found, failures
+
+    def _named(self, name: str) -> list[Located]:
+        if name.lower() != "demo":
+            return [find_dataset(name, data_root=self.order.data_root, task=self.order.task)]
+        tasks = [self.order.task] if self.order.task else [task for task in TASKS if self._has_student(task)]
+        if not tasks:
+            store.find(TASKS[0], self.order.model)  # raises, and says what can be done
+        return demo_sets(tasks)
+
+    def _has_student(self, task: str) -> bool:
+        if self.order.model == NO_STUDENT:
+            return True
+        try:
+            store.find(task, self.order.model, check=False)
+        except RestorectError:
+            return False
+        return True
+
+    def _run_set(self, located: Located, outcome: Outcome) -> SetOutcome:
+        order = self.order
+        add_noise = located.row.layout == "clean" or bool(order.sigmas)
+        test_set = open_set(located, targets=order.targets, add_noise=add_noise)
+        for line in test_set.problems:
+            self._problem(outcome, line)
+        if order.limit is not None:
+            test_set = TestSet(located, test_set.cases[: order.limit], test_set.problems)
+        if test_set.is_partial:
+            self._say(f"{located.name}: a part of the set, {len(test_set.cases)} of {located.row.count} pictures")
+        settings = [Setting(sigma, order.clipped) for sigma in order.sigmas or SIGMAS] if add_noise else [Setting()]
+        measures = self._measures(test_set, outcome)
+        run_settings = Settings(
+            located.row.task, self._threads, order.model, order.steps, order.strength, order.device, order.precision
+        )
+        specs, methods, student = self._methods(run_settings, outcome)
+        facts = {
+            "student": student,
+            "settings": run_settings,
+            "order": _journal_facts(order),
+            "files": _files(test_set),
+        }
+        journal = Journal(journal_path(facts), resume=order.resume)
+        if journal.rows:
+            self._say(f"{located.name}: going on, {len(journal.rows)} scores are kept")
+        results = self._score(test_set, settings, methods, measures, journal)
+        outcome.problems += results.problems
+        if not results.rows:
+            raise InputError(f"no picture of test set {located.name} could be scored", "see the lines above")
+        journal.close()
+        one = SetOutcome(
+            test_set,
+            settings,
+            specs,
+            measures,
+            results.rows,
+            summarise(results.rows, measures),
+            run_settings,
+            student,
+            methods,
+        )
+        if order.memory:
+            one.peaks = self._peaks(one)
+        return one
+
+    def _score(
+        self,
+        test_set: TestSet,
+        settings: list[Setting],
+        methods: Methods,
+        measures: list[Measure],
+        journal: Journal,
+    ) -> Results:
+        total = len(settings) * len(test_set.cases)
+        try:
+            with self._progress(test_set.located.name, total) as advance:
+                return run(test_set, settings, methods, measures, journal, on_problem=self._on_problem, advance=advance)
+        except BaseException:  # Ctrl-C and SIGTERM too
+            if journal.rows:
+                self._say(f"{test_set.located.name}: {len(journal.rows)} scores are kept; go on with --resume")
+            raise
+
+    def _measures(self, test_set: TestSet, outcome: Outcome) -> list[Measure]:
+        has_targets = test_set.cases[0].target is not None
+        if not self.order.metrics:
+            return measures_for(test_set.located.row.task, has_targets=has_targets)
+        chosen, problems = choose_measures(self.order.metrics, has_targets=has_targets)
+        for line in problems:
+            self._problem(outcome, line)
+        return chosen
+
+    def _methods(self, settings: Settings, outcome: Outcome) -> tuple[list[MethodSpec], Methods, str]:
+        specs, student = [INPUT], "none"
+        if settings.model != NO_STUDENT:
+            found = store.find(settings.task, settings.model)
+            specs.append(MethodSpec("restorect", found.spec.name))
+            student = f"{found.spec.name} {_digest(found)}"
+        if self.order.all_baselines:
+            ready, missing = baselines_for(settings.task)
+            specs += [MethodSpec("baseline", row.name) for row in ready]
+            for line in missing:
+                self._say(line)
+        for name in self.order.baselines:
+            baseline(name, self._threads)  # raises where it cannot be had
+            specs.append(MethodSpec("baseline", name))
+        specs += self.order.peers
+        specs = list(dict.fromkeys(specs))
+        names = [spec.name for spec in specs]
+        if len(set(names)) < len(names):
+            raise UsageError(f"two methods share a name ({', '.join(names)})", "give each peer a name of its own")
+        return specs, [(spec, build(spec, settings)) for spec in specs], student
+
+    def _peaks(self, one: SetOutcome) -> dict[str, int | None]:
+        """By method, on the largest picture of the set."""
+        largest = max(one.rows, key=lambda row: row.megapixels).picture
+        case = next(case for case in one.test_set.cases if case.stem == largest)
+        setting = one.settings[0]
+        degraded, _ = load(case, setting.sigma, clipped=setting.clipped)
+        peaks = {}
+        with self._progress(f"{one.name}, memory", len(one.specs) - 1) as advance:
+            for spec in one.specs:
+                if spec.kind != "input":
+                    peaks[spec.name] = peak_bytes(spec, one.run_settings, degraded, setting.sigma)
+                    advance(1)
+        return peaks
+
+    def _problem(self, outcome: Outcome, line: str) -> None:
+        outcome.problems.append(line)
+        self._on_problem(line)
+
+
+def _digest(student: store.Student) -> str:
+    """The first 12 digits of the SHA-256 of the velocity graph."""
+    import hashlib
+
+    return hashlib.sha256(student.velocity.read_bytes()).hexdigest()[:12]
+
+
+def _journal_facts(order: Order) -> dict[str, object]:
+    peers = [(spec.name, spec.argument) for spec in order.peers]
+    return {"metrics": list(order.metrics), "peers": peers}
+
+
+def _files(test_set: TestSet) -> list[tuple[str, int, float]]:
+    paths = [path for case in test_set.cases for path in (case.degraded, case.target) if path is not None]
+    return [(str(path), path.stat().st_size, path.stat().st_mtime) for path in paths]
+
+
+def _machine() -> str:
+    """What the CPU calls itself, where the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

@@ -1,0 +1,62 @@
+"""Peak memory of a method, measured in a process of its own: the whole process, libraries included."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from ..source import Image
+from .methods import MethodSpec, Settings, build
+
+SECONDS = 900
+
+
+def peak_bytes(spec: MethodSpec, settings: Settings, image: Image, sigma: float | None) -> int | None:
+    """What a process that runs the method once on this picture needs at most; None where it fails."""
+    with tempfile.TemporaryDirectory(prefix="restorect-") as folder:
+        pixels = Path(folder) / "image.npy"
+        np.save(pixels, image)
+        order = json.dumps({"spec": asdict(spec), "settings": asdict(settings), "image": str(pixels), "sigma": sigma})
+        words = [sys.executable, "-m", "restorect_cli.bench.memory"]
+        try:
+            done = subprocess.run(words, input=order, capture_output=True, text=True, timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            return None
+    return int(done.stdout.split()[-1]) if done.returncode == 0 and done.stdout.strip() else None
+
+
+def own_peak_bytes(*, children: bool = False) -> int:
+    """Of this process; with `children`, the larger of it and of the largest child that has ended."""
+    try:
+        # not ru_maxrss: that starts with the size of whoever called us
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        own = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        own = _usage(children=False)
+    return max(own, _usage(children=True)) if children else own
+
+
+def _usage(*, children: bool) -> int:
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN if children else resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def main() -> None:
+    order = json.load(sys.stdin)
+    spec = MethodSpec(**order["spec"])
+    build(spec, Settings(**order["settings"]))(np.load(order["image"]), sigma=order["sigma"])
+    sys.stdout.write(f"{own_peak_bytes(children=spec.kind == 'peer-command')}\n")
+
+
+if __name__ == "__main__":
+    main()

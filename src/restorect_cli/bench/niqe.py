@@ -1,0 +1,181 @@
+"""NIQE: how far the statistics of a picture lie from those of clean photographs; needs no reference.
+
+    niqe(image)        about 3 for a clean photograph, more for a degraded one
+
+Mittal, Soundararajan, Bovik: Making a "completely blind" image quality analyzer, IEEE SPL 2013. The
+features are the paper's; patches overlap, and the pristine model is our own, fitted by
+`scripts/fit_niqe.py`, so values do not compare with those of other implementations, only with each other.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+
+from ..errors import InputError
+from ..metrics import to_levels
+from ..source import Image
+
+Array = NDArray[np.float64]
+
+PATCH_PX = 96
+STRIDE_PX = 32
+"""Patches overlap, and grey levels are not rounded, where the authors' code does otherwise.
+
+Of 38 clean photographs blurred at sigma 0.5, 1, 1.5, 2 and 3 px, NIQE grew strictly over all five in 97 %; with patches
+side by side and rounded grey in 50 %, because the steps of 8 bits take over where blur leaves no contrast.
+"""
+FEATURES = 36  # 18 at each of two scales
+SHARP_SHARE = 0.75
+"""Of the sharpest patch of a picture: less sharp ones are left out of the pristine model (the paper's 0.75)."""
+
+FLAT_LEVELS = 1e-3  # a patch that deviates less holds nothing but rounding errors
+
+_WINDOW_RADIUS, _WINDOW_SIGMA = 3, 7 / 6
+_SHIFTS = ((0, 1), (1, 0), (1, 1), (1, -1))  # horizontal, vertical and the two diagonal neighbours
+_SHAPES = np.arange(0.2, 10.001, 0.001)  # of the generalised Gaussian, as the authors search them
+
+
+@dataclass(frozen=True)
+class PristineModel:
+    """Mean (36,) and covariance (36, 36) of the features of sharp patches of clean photographs."""
+
+    mean: Array
+    covariance: Array
+
+
+@cache
+def pristine_model() -> PristineModel:
+    """The model that comes with the package."""
+    with resources.files(__package__).joinpath("niqe_model.npz").open("rb") as file, np.load(file) as stored:
+        return PristineModel(stored["mean"].astype(np.float64), stored["covariance"].astype(np.float64))
+
+
+def niqe(image: Image, model: PristineModel | None = None) -> float:
+    """Distance of an H×W×3 image in [0, 1] from clean photographs, 0 upwards; 8-bit RGB, no crop.
+
+    Raises InputError for a picture smaller than two patches or without any texture.
+    """
+    model = model or pristine_model()
+    features, _ = patch_features(image)
+    features = features[np.isfinite(features).all(axis=1)]
+    if len(features) < 2:
+        raise InputError("the picture is too small or too flat for NIQE", f"it needs two patches of {PATCH_PX} pixels")
+    apart = features.mean(axis=0) - model.mean
+    pooled = (model.covariance + np.cov(features, rowvar=False)) / 2
+    return float(np.sqrt(max(0.0, apart @ np.linalg.pinv(pooled) @ apart)))
+
+
+def fit(pictures: list[Image]) -> PristineModel:
+    """The pristine model of these clean photographs: their sharp patches alone."""
+    chosen = []
+    for picture in pictures:
+        features, sharpness = patch_features(picture)
+        if len(features):
+            keep = (sharpness > SHARP_SHARE * sharpness.max()) & np.isfinite(features).all(axis=1)
+            chosen.append(features[keep])
+    rows = np.concatenate(chosen)
+    return PristineModel(rows.mean(axis=0), np.cov(rows, rowvar=False))
+
+
+def save(model: PristineModel, path: Path) -> None:
+    np.savez_compressed(path, mean=model.mean, covariance=model.covariance)
+
+
+def patch_features(image: Image) -> tuple[Array, Array]:
+    """Features (patches, 36), nan where flat, and sharpness (patches,) of the overlapping patches, row by row."""
+    grey = to_levels(image) @ np.array([0.2989, 0.5870, 0.1140])  # MATLAB's rgb2gray
+    height, width = (side // STRIDE_PX * STRIDE_PX for side in grey.shape)
+    if min(height, width) < PATCH_PX:
+        return np.empty((0, FEATURES)), np.empty(0)
+    grey = grey[:height, :width]
+    fine, deviation = _normalised(grey)
+    coarse, _ = _normalised(_halved(grey))
+    features, sharpness = [], []
+    for y in range(0, height - PATCH_PX + 1, STRIDE_PX):  # row by row: memory stays small for large pictures
+        half = slice(y // 2, (y + PATCH_PX) // 2)
+        patches = _patches(fine[y : y + PATCH_PX], PATCH_PX, STRIDE_PX)
+        halves = _patches(coarse[half], PATCH_PX // 2, STRIDE_PX // 2)
+        features.append(np.hstack([_features(patches), _features(halves)]))
+        sharpness.append(_patches(deviation[y : y + PATCH_PX], PATCH_PX, STRIDE_PX).mean(axis=(1, 2)))
+    rows, deviations = np.concatenate(features), np.concatenate(sharpness)
+    rows[deviations < FLAT_LEVELS] = np.nan
+    return rows, deviations
+
+
+def _normalised(grey: Array) -> tuple[Array, Array]:
+    """Mean-subtracted, contrast-normalised grey levels, and the local deviation."""
+    mean = _blurred(grey)
+    deviation = np.sqrt(np.abs(_blurred(grey * grey) - mean * mean))
+    return (grey - mean) / (deviation + 1), deviation
+
+
+def _blurred(plane: Array) -> Array:
+    offsets = np.arange(-_WINDOW_RADIUS, _WINDOW_RADIUS + 1)
+    weights = np.exp(-(offsets**2) / (2 * _WINDOW_SIGMA**2))
+    weights /= weights.sum()
+    padded = np.pad(plane, _WINDOW_RADIUS, mode="edge")
+    tall: Array = sum(w * padded[i : i + plane.shape[0]] for i, w in enumerate(weights))
+    wide: Array = sum(w * tall[:, i : i + plane.shape[1]] for i, w in enumerate(weights))
+    return wide
+
+
+def _halved(grey: Array) -> Array:
+    """Half the size by antialiased bicubic interpolation, which is MATLAB's imresize."""
+    plane = PillowImage.fromarray(grey.astype(np.float32))
+    size = (grey.shape[1] // 2, grey.shape[0] // 2)
+    return np.asarray(plane.resize(size, PillowImage.Resampling.BICUBIC), np.float64)
+
+
+def _patches(strip: Array, size: int, stride: int) -> Array:
+    """Squares (n, size, size) of a strip (size, width)."""
+    windows: Array = np.lib.stride_tricks.sliding_window_view(strip, (size, size))[0, ::stride]
+    return windows
+
+
+def _features(patches: Array) -> Array:
+    """Shape and width of the values, then shape, mean and both widths of the products of neighbours: (n, 18)."""
+    shape, _, left, right = _asymmetric_gaussian(patches)
+    columns = [shape, (left + right) / 2]
+    for shift in _SHIFTS:
+        columns += _asymmetric_gaussian(patches * np.roll(patches, shift, axis=(1, 2)))
+    return np.stack(columns, axis=1)
+
+
+def _asymmetric_gaussian(patches: Array) -> list[Array]:
+    """Shape, mean, left and right width of each patch's values (Lasmar, Stitou, Berthoumieu 2009); nan if constant."""
+    values = patches.reshape(len(patches), -1)
+    squares = values * values
+    left = _root_mean(squares, values < 0)
+    right = _root_mean(squares, values > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = left / right
+        spread = np.abs(values).mean(axis=1) ** 2 / squares.mean(axis=1)
+        target = spread * (ratio**3 + 1) * (ratio + 1) / (ratio**2 + 1) ** 2
+    first, second, third, spreads = _gamma_tables()
+    known = np.isfinite(target)
+    index = np.clip(np.searchsorted(spreads, np.where(known, target, 0)), 0, len(_SHAPES) - 1)
+    shape: Array = np.where(known, _SHAPES[index], np.nan)
+    width: Array = np.sqrt(first[index] / third[index])
+    left, right = left * width, right * width
+    return [shape, (right - left) * second[index] / first[index], left, right]
+
+
+def _root_mean(squares: Array, chosen: NDArray[np.bool_]) -> Array:
+    counts = chosen.sum(axis=1)
+    mean: Array = np.sqrt((squares * chosen).sum(axis=1) / np.maximum(counts, 1))
+    return mean
+
+
+@cache
+def _gamma_tables() -> tuple[Array, Array, Array, Array]:
+    """Γ(1/a), Γ(2/a), Γ(3/a) and Γ(2/a)²/(Γ(1/a)Γ(3/a)), which grows with the shape a."""
+    first, second, third = (np.array([math.gamma(k / shape) for shape in _SHAPES]) for k in (1, 2, 3))
+    return first, second, third, second**2 / (first * third)

@@ -1,0 +1,261 @@
+"""`restorect bench`: the standard test sets, scored; other methods in the same run; a report."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal, cast
+
+import typer
+
+from ..errors import InputError, UsageError
+from ..models.names import TASKS
+from .options import DEVICE_CHOICES, Json, Quiet, choose
+from .output import Output
+
+
+def bench(
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dataset",
+            metavar="NAME|DIR",
+            help="Test set by name (see --list), or a folder of pairs; may be given several times [default: demo].",
+            show_default=False,
+        ),
+    ] = None,
+    list_sets: Annotated[
+        bool, typer.Option("--list", help="List the test sets by name, and where to get them.")
+    ] = False,
+    data_root: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder below which the test sets lie [default: RESTORECT_DATA].",
+            show_default=False,
+        ),
+    ] = None,
+    targets: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Folder of the clean pictures, where it is not beside the others.", show_default=False
+        ),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task",
+            "-t",
+            metavar="|".join(TASKS),
+            help="What to repair, for a folder of your own.",
+            show_default=False,
+        ),
+    ] = None,
+    sigma: Annotated[
+        list[float] | None,
+        typer.Option(
+            min=0,
+            max=255,
+            metavar="LEVELS",
+            help="Add Gaussian noise of this many 8-bit levels to the clean pictures; may be given several times "
+            "[default, for the sets of clean pictures: 15, 25, 50].",
+            show_default=False,
+        ),
+    ] = None,
+    clipped: Annotated[bool, typer.Option("--clipped", help="Clip the added noise and round it to 8 bits.")] = False,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="psnr, ssim, psnr-y, ssim-y, psnr-gtmean, deltae, niqe, blur, lpips [default: by the task].",
+            show_default=False,
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Only the first N pictures of each set.", show_default=False)
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model", "-m", metavar="MODEL", help="As in `restorect enhance`; none for the input and the others alone."
+        ),
+    ] = "s",
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=4, metavar="1..4", help="Steps of the flow [default: the student's own].", show_default=False
+        ),
+    ] = None,
+    strength: Annotated[float, typer.Option(min=0.0, max=1.0, metavar="0..1", help="How far to go.")] = 1.0,
+    precision: Annotated[str, typer.Option(metavar="fp32|int8", help="Of the network's arithmetic.")] = "fp32",
+    device: Annotated[
+        str, typer.Option("--device", "-d", metavar="|".join(DEVICE_CHOICES), help="Where our student computes.")
+    ] = "cpu",
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="CPU threads, for every method [default: all].", show_default=False),
+    ] = None,
+    all_baselines: Annotated[
+        bool, typer.Option("--baselines", help="Also run what OpenCV, scikit-image and others offer for the task.")
+    ] = False,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Also run this one of them; may be given several times.", show_default=False),
+    ] = None,
+    peer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FILE.onnx",
+            help="Also run this network (1×3×H×W RGB in [0, 1] to the same); may be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    peer_cmd: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="'NAME=PROG {in} {out}'",
+            help="Also run this program, which reads one PNG and writes another; may be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Also measure peak memory, each method in a process of its own.")
+    ] = False,
+    speed: Annotated[
+        bool,
+        typer.Option(
+            "--speed", help="Measure no quality but what --task costs: time and memory by size, threads and steps."
+        ),
+    ] = False,
+    sizes: Annotated[
+        str, typer.Option(metavar="MEGAPIXELS,...", help="Sizes of picture that --speed measures.")
+    ] = "0.25,1,4,12,48",
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write one line per picture and method.", show_default=False)
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.html", help="Write a page with tables, plots and sliders.", show_default=False),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted run of the same sets and settings.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Scores the installed students on standard test sets, and other methods beside them in the same run.
+
+    Every number names its convention: RGB or Y, 8-bit rounding, no crop, nothing fitted to the truth (but for the
+    one column that says so). Pairs are matched by name and what is not matched is listed. A part of a set is scored
+    and called partial. A picture that cannot be read, or pairs of unequal size, do not stop the others; the exit code
+    is then 1. What an interrupted run has scored is kept: see --resume.
+
+    \b
+    Examples:
+      restorect bench                                           two bundled pairs for each task
+      restorect bench --dataset LIME --data-root ~/data
+      restorect bench --dataset CBSD68 --sigma 25 --baselines --memory --report cbsd68.html
+      restorect bench --dataset ./my-pairs --task derain --peer mine=net.onnx
+      restorect bench --speed --task low-light --threads 2
+      restorect bench --dataset LOL-v1 --peer-cmd 'other=python other.py {in} {out}' --json
+    """
+    choose("--device", device, DEVICE_CHOICES)
+    choose("--precision", precision, ("fp32", "int8"))
+    if task is not None:
+        choose("--task", task, TASKS)
+    out = Output(as_json=as_json, quiet=quiet)
+    if list_sets:
+        return _list(out)
+
+    if speed:
+        return _speed(out, task or "denoise", model, device, threads, steps, sizes)
+
+    from ..bench import records
+    from ..bench.benchmark import Benchmark, Order
+    from ..bench.methods import peer_spec
+
+    for path in (csv, report):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise UsageError(f"there is no folder {path.absolute().parent}", "make it first")
+    peers = [peer_spec(text, command=False) for text in peer or []]
+    peers += [peer_spec(text, command=True) for text in peer_cmd or []]
+    order = Order(
+        datasets=dataset or ["demo"],
+        data_root=data_root,
+        targets=targets,
+        task=task,
+        limit=limit,
+        sigmas=sigma or [],
+        clipped=clipped,
+        metrics=metrics.split(",") if metrics else [],
+        model=model,
+        steps=steps,
+        strength=strength,
+        device=device,
+        threads=threads,
+        precision=cast(Literal["fp32", "int8"], precision),
+        all_baselines=all_baselines,
+        baselines=baseline or [],
+        peers=peers,
+        memory=memory,
+        resume=resume,
+    )
+    outcome = Benchmark(order, say=out.say, on_problem=out.error, progress=out.progress).run()
+    if as_json:
+        for record in records.records(outcome):
+            out.result("", record)
+    else:
+        for one in outcome.sets:
+            out.result(records.table(one), {})
+        out.result(records.conventions(outcome), {})
+    if csv is not None:
+        records.write_csv(outcome, csv)
+        out.say(f"every picture: {csv}")
+    if report is not None:
+        from ..bench.report import write_report
+
+        write_report(outcome, report)
+        out.say(f"report: {report}")
+    if outcome.problems:
+        raise typer.Exit(InputError.exit_code)
+
+
+def _speed(out: Output, task: str, model: str, device: str, threads: int | None, steps: int | None, sizes: str) -> None:
+    try:
+        megapixels = [float(size) for size in sizes.split(",")]
+    except ValueError:
+        megapixels = []
+    if not megapixels or not all(0.01 <= size <= 250 for size in megapixels):
+        raise UsageError(f"sizes '{sizes}' cannot be meant", "give megapixels from 0.01 to 250, as in 1,12")
+
+    from ..bench.methods import Settings
+    from ..bench.speed import growth, measure_costs
+    from ..runtime import check_threads
+
+    most = check_threads(threads)
+    counts = [most] if threads is not None or most == 1 else [most, 1]
+    costs = []
+    settings = Settings(task, most, model, device=device)
+    for cost in measure_costs(settings, sizes=megapixels, threads=counts, steps=[steps] if steps else None):
+        costs.append(cost)
+        point = cost.point
+        text = f"{cost.student} {point.megapixels:6g} MP, "
+        text += f"{point.threads} threads, {point.precision}, {point.steps} steps: "
+        text += f"{cost.seconds_per_megapixel:.3f} s/MP"
+        text += f", peak {cost.peak_bytes / 1e9:.2f} GB" if cost.peak_bytes else ""
+        text += f", {100 * cost.share:.0f} % of the matrix-product rate" if cost.share else ""
+        record = asdict(cost)
+        out.result(text, {**record.pop("point"), **record})
+    exponents = growth(costs)
+    if exponents:
+        out.say(f"time grows as size^{exponents[0]:.2f}, memory as size^{exponents[1]:.2f} (1 is linear)")
+
+
+def _list(out: Output) -> None:
+    from ..bench.datasets import DATASETS
+
+    for row in DATASETS:
+        count = f"{row.count} pictures" if row.count else "many pictures"
+        text = f"{row.name:12} {row.task:9} {row.layout:6} {count:14} {row.home}"
+        record = {"name": row.name, "task": row.task, "layout": row.layout, "count": row.count}
+        out.result(text.rstrip(), {**record, "home": row.home, "licence": row.licence, "note": row.note})

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from bench.conftest import MakePairs, photograph
+from PIL import Image
+
+from restorect_cli.bench import runner
+from restorect_cli.cli.app import main
+from restorect_cli.metrics import psnr, ssim
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def run(weights: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """run("--dataset", ...): exit code, standard output, standard error of `restorect bench`."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main(["bench", "--threads", "1", *arguments])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def read(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path), np.float32) / 255
+
+
+def test_scores_and_what_they_need_to_be_measured_again(run: Run, make_pairs: MakePairs):
+    folder = make_pairs()
+    code, out, err = run("--dataset", "./my-pairs", "--task", "derain", "--model", "none", "--json")
+    assert (code, err) == (0, "")
+    (record,) = [json.loads(line) for line in out.splitlines()]
+    pairs = [(read(folder / "input" / f"{n}.png"), read(folder / "target" / f"{n}.png")) for n in range(3)]
+    assert record["means"]["psnr"] == pytest.approx(np.mean([psnr(*pair) for pair in pairs]))
+    assert record["means"]["ssim-y"] == pytest.approx(np.mean([ssim(*pair, luma=True) for pair in pairs]))
+    assert {"protocol", "student", "device", "threads", "conventions", "partial", "version"} <= set(record)
+
+
+def test_our_student_is_scored_beside_the_input(run: Run, make_pairs: MakePairs):
+    make_pairs()
+    code, out, _ = run("--dataset", "my-pairs", "--task", "denoise", "--json")
+    first, second = (json.loads(line) for line in out.splitlines())
+    assert (code, first["method"], second["method"]) == (0, "input", "denoise-s")
+    assert second["means"] == pytest.approx(first["means"])  # the student changes nothing
+    assert second["student"].startswith("denoise-s ") and len(second["student"].split()[1]) == 12
+
+
+def test_table_names_its_conventions(run: Run, make_pairs: MakePairs):
+    make_pairs()
+    code, out, _ = run("--dataset", "my-pairs", "--task", "low-light", "--metrics", "psnr,psnr-gtmean")
+    assert code == 0
+    for words in ("PSNR RGB [dB] ↑", "nothing fitted to the truth", "FITTED TO THE TRUTH", "3 pictures", "time ratio"):
+        assert words in " ".join(out.split()), words
+
+
+def test_added_noise_is_seeded_unclipped_and_the_same_for_every_picture(run: Run, make_pairs: MakePairs):
+    make_pairs()
+    arguments = ("--dataset", "my-pairs", "--task", "denoise", "--model", "none", "--sigma", "25", "--metrics", "psnr")
+    (record,) = map(json.loads, run(*arguments, "--json")[1].splitlines())
+    clean = [photograph(seed=n).astype(np.float32) / 255 for n in range(3)]
+    noise = np.random.default_rng(0).standard_normal(clean[0].shape) * 25 / 255
+    expected = np.mean([psnr((image + noise).astype(np.float32), image) for image in clean])
+    assert record["setting"] == "sigma 25" and record["means"]["psnr"] == pytest.approx(expected)
+    assert "not clipped" in record["protocol"]
+
+
+def test_bad_pairs_are_listed_and_the_rest_is_scored(run: Run, make_pairs: MakePairs):
+    folder = make_pairs(count=5)
+    (folder / "input" / "0.png").write_bytes((folder / "input" / "0.png").read_bytes()[:60])
+    Image.fromarray(photograph(20, 20)).save(folder / "target" / "1.png")
+    Image.fromarray(photograph()).save(folder / "input" / "2.jpg")
+    code, out, err = run("--dataset", "my-pairs", "--task", "denoise", "--metrics", "psnr,vibes", "--json")
+    assert code == 1 and [json.loads(line)["pictures"] for line in out.splitlines()] == [2, 2]
+    lines = err.splitlines()
+    for words in ("0.png", "unequal sizes, 48×40 and 20×20", "have the stem '2'", "unknown metric 'vibes'"):
+        assert sum(words in line for line in lines) == 1, (words, lines)
+    assert all(line.startswith("restorect: error: ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["--dataset", "LIME"], 1, "get it from"),
+        (["--dataset", "empty", "--task", "denoise"], 1, "is empty"),
+        (["--dataset", "nothing"], 2, "no folder and no test set is called 'nothing'"),
+        (["--metrics", "vibes"], 2, "no metric is left"),
+        (["--task", "rust"], 2, "unknown task"),
+        (["--baseline", "magic"], 2, "unknown baseline"),
+        (["--peer", "x=absent.onnx"], 2, "there is no file absent.onnx"),
+        (["--peer-cmd", "x=cp {in}"], 2, "{out}"),
+        (["--report", "absent/out.html"], 2, "there is no folder"),
+        (["--model", "xl"], 3, "xl"),
+    ],
+)
+def test_what_cannot_be_run_is_one_line(run: Run, arguments: list[str], code: int, says: str):
+    Path("empty").mkdir()
+    result = run(*arguments)
+    assert result[0] == code and says in result[2] and len(result[2].splitlines()) == 1, result
+
+
+def test_interrupted_runs_go_on(run: Run, make_pairs: MakePairs, monkeypatch: pytest.MonkeyPatch, home: Path):
+    make_pairs()
+    loads: list[str] = []
+    real = runner.load
+
+    def load(case: Any, *arguments: Any, **options: Any) -> Any:
+        if len(loads) == 2:
+            raise KeyboardInterrupt
+        loads.append(case.stem)
+        return real(case, *arguments, **options)
+
+    monkeypatch.setattr(runner, "load", load)
+    command = ("--dataset", "my-pairs", "--task", "denoise", "--metrics", "psnr")
+    code, _, err = run(*command)
+    assert code == 130 and "4 scores are kept; go on with --resume" in err
+
+    seen: list[str] = []
+    monkeypatch.setattr(runner, "load", lambda case, *a, **o: seen.append(case.stem) or real(case, *a, **o))
+    code, out, _ = run(*command, "--resume", "--json")
+    assert code == 0 and seen == ["2"]
+    assert [json.loads(line)["pictures"] for line in out.splitlines()] == [3, 3]
+    run(*command, "--resume")
+    assert seen == ["2", "0", "1", "2"]  # the run was finished, so nothing is kept
+
+
+def test_csv_has_one_line_per_picture_and_method(run: Run, make_pairs: MakePairs):
+    make_pairs()
+    run("--dataset", "my-pairs", "--task", "denoise", "--metrics", "psnr", "--csv", "scores.csv")
+    rows = list(csv.DictReader(Path("scores.csv").read_text().splitlines()))
+    assert [(row["picture"], row["method"]) for row in rows[:2]] == [("0", "input"), ("0", "denoise-s")]
+    assert len(rows) == 6 and float(rows[0]["psnr"]) > 20
+
+
+def test_report_is_one_file_that_asks_for_nothing(run: Run, make_pairs: MakePairs):
+    make_pairs("<script>alert(1)")
+    code, _, _ = run("--dataset", "./<script>alert(1)", "--task", "denoise", "--report", "out.html")
+    page = Path("out.html").read_text(encoding="utf-8")
+    assert code == 0 and "<script>alert" not in page and "default-src 'none'" in page
+    assert page.count('class="slider"') == 3 and "data:image/jpeg;base64" in page
+    for words in ('src="http', 'href="http', "url(", "@import"):
+        assert words not in page
+
+
+def test_a_command_as_a_peer(run: Run, make_pairs: MakePairs):
+    make_pairs()
+    Path("peer.py").write_text("import shutil, sys; shutil.copy(sys.argv[1], sys.argv[2])")
+    arguments = ("--dataset", "my-pairs", "--task", "denoise", "--metrics", "psnr", "--json", "--peer-cmd")
+    code, out, _ = run(*arguments, f"copy={sys.executable} peer.py {{in}} {{out}}")
+    first, _, third = (json.loads(line) for line in out.splitlines())
+    assert code == 0 and third["method"] == "copy" and third["means"] == pytest.approx(first["means"])
+
+    Path("peer.py").write_text("import sys; sys.exit('no weights')")
+    code, out, err = run(*arguments, f"bad={sys.executable} peer.py {{in}} {{out}}")
+    assert code == 1 and err.count("peer bad ended with exit code 1: no weights") == 3
+    assert [json.loads(line)["method"] for line in out.splitlines()] == ["input", "denoise-s"]
+
+
+def test_memory_is_measured_in_another_process(run: Run, make_pairs: MakePairs):
+    make_pairs(count=1)
+    _, out, _ = run("--dataset", "my-pairs", "--task", "low-light", "--baseline", "lime", "--memory", "--json")
+    peaks = [json.loads(line)["peak_bytes"] for line in out.splitlines()]
+    assert peaks[0] is None and all(2e7 < peak < 1e9 for peak in peaks[1:])
+
+
+def test_the_list_and_the_alias(run: Run, capsys: pytest.CaptureFixture[str]):
+    assert "LIME" in run("--list")[1]
+    assert main(["benchmark", "--list"]) == 0 and "LIME" in capsys.readouterr().out

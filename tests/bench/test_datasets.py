@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from bench.conftest import MakePairs
+
+from restorect_cli.bench.datasets import DATASETS, demo_sets, find_dataset, named_row
+from restorect_cli.bench.pairing import open_set
+from restorect_cli.errors import InputError, UsageError
+from restorect_cli.models.names import TASKS
+
+PROMISED = (
+    "LOL-v1 LOL-v2-real LOL-v2-syn LIME DICM NPE MEF VV SICE BAID Rain100L Rain100H Test100 RainDrop-A RainDrop-B "
+    "CBSD68 Kodak24 McMaster Urban100 PolyU SIDD"
+)
+
+
+def test_table_holds_the_standard_sets():
+    assert set(PROMISED.split()) <= {row.name for row in DATASETS}
+    for row in DATASETS:
+        assert row.task in TASKS and row.licence and (row.home or row.name.startswith("demo-")), row.name
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("lime", "LIME"),
+        ("LOL", "LOL-v1"),
+        ("lol_v1", "LOL-v1"),
+        ("LOL-eval8", "LOL-v1"),
+        ("eval15", "LOL-v1"),
+        ("cbsd68", "CBSD68"),
+        ("CBSD68-34", "CBSD68"),
+        ("Rain100H-40", "Rain100H"),
+        ("Rain100L", "Rain100L"),
+        ("DICM16", "DICM"),
+        ("Qian-3", "RainDrop-A"),
+        ("my-pairs", None),
+        ("Rain", None),
+    ],
+)
+def test_names_and_parts(name: str, row: str | None):
+    found = named_row(name)
+    assert (found.name if found else None) == row
+
+
+def test_a_set_is_found_below_the_data_root_whatever_its_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "dark" / "lime").mkdir(parents=True)
+    (tmp_path / "rain" / "Rain100H-40").mkdir(parents=True)
+    assert find_dataset("LIME", data_root=tmp_path).folder.name == "lime"
+    part = find_dataset("rain100h", data_root=tmp_path)
+    assert (part.name, part.row.name) == ("Rain100H-40", "Rain100H")
+    monkeypatch.setenv("RESTORECT_DATA", str(tmp_path))
+    assert find_dataset("Lime").folder == tmp_path / "dark" / "lime"
+
+
+def test_a_missing_set_says_where_to_get_it(tmp_path: Path):
+    with pytest.raises(InputError, match=r"LOL-v1 is not below .*get it from https.*input.*target.*--data-root"):
+        find_dataset("LOL-v1", data_root=tmp_path)
+    with pytest.raises(InputError, match="no data root is given"):
+        find_dataset("lime")
+    with pytest.raises(InputError, match="is no folder"):
+        find_dataset("lime", data_root=tmp_path / "absent")
+
+
+def test_an_unknown_name_is_wrong_usage():
+    with pytest.raises(UsageError, match="did you mean Kodak24"):
+        find_dataset("Kodac24")
+
+
+def test_a_folder_of_ones_own_needs_a_task(make_pairs: MakePairs):
+    folder = make_pairs()
+    with pytest.raises(UsageError, match="--task"):
+        find_dataset(str(folder))
+    assert find_dataset(str(folder), task="derain").row.count is None
+
+
+def test_demo_pairs_are_whole():
+    for located in demo_sets(TASKS):
+        opened = open_set(located)
+        assert len(opened.cases) == located.row.count and not opened.problems and not opened.is_partial
