@@ -1,7 +1,7 @@
 """Trains and measures the ablation of IR-Flow's claims: docs/ir-flow.md, tables and all.
 
     python scripts/ablate_ir_flow.py train --data DIR -o RUNS         DIR/clean: photographs
-    python scripts/ablate_ir_flow.py measure --data DIR -o RUNS       writes docs/ir-flow.jsonl
+    python scripts/ablate_ir_flow.py measure --data DIR -o RUNS       writes docs/ir-flow.jsonl, shipped students too
     python scripts/ablate_ir_flow.py tables                           writes the tables of docs/ir-flow.md anew
 
 Every cell is the same student, data, order of data and number of iterations; only what the cell is named for
@@ -21,6 +21,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from restorect_cli import Restorer
+from restorect_cli.bench.niqe import niqe
 from restorect_cli.flow import GridKind, Solver, Target, sample, time_grid
 from restorect_cli.metrics import gmsd, psnr
 from restorect_cli.training.data import Batch, Item, PairStream, collate, draw
@@ -166,11 +168,15 @@ def degraded(items: list[Item], degradation: Degradation) -> Batch:
 
 
 def scores(restored: np.ndarray, clean: np.ndarray) -> dict[str, float]:
-    """Means over a batch (B,3,H,W): PSNR in dB, and GMSD in thousandths, smaller is better."""
+    """Of a batch (B,3,H,W): mean PSNR in dB (at most 100), mean GMSD in thousandths, NIQE of all side by side.
+
+    NIQE needs many patches; the crops hold a whole number of them, so that none is cut by a seam.
+    """
     pairs = [(a.transpose(1, 2, 0), b.transpose(1, 2, 0)) for a, b in zip(restored, clean, strict=True)]
     return {
-        "psnr": round(float(np.mean([psnr(a, b) for a, b in pairs])), 3),
+        "psnr": round(float(np.mean([min(100.0, psnr(a, b)) for a, b in pairs])), 3),
         "gmsd": round(1000 * float(np.mean([gmsd(a, b) for a, b in pairs])), 2),
+        "niqe": round(niqe(np.concatenate([a for a, _ in pairs], axis=1)), 3),
     }
 
 
@@ -182,6 +188,12 @@ def measure(args: argparse.Namespace) -> None:
         batches = {level: degraded(items, degradation) for level, degradation in LEVELS[task].items()}
         for level, batch in batches.items():
             lines.append({"task": task, "cell": "input", "level": level} | scores(batch.y, batch.x))
+            lines.append({"task": task, "cell": "clean", "level": level} | scores(batch.x, batch.x))
+            for steps in range(1, 5):
+                restorer = Restorer(task, steps=steps, device="cpu", threads=args.threads)
+                restored = np.stack([restorer.restore(y.transpose(1, 2, 0)).transpose(2, 0, 1) for y in batch.y])
+                own = {"cell": "shipped", "steps": steps, "grid": "hand-set", "solver": "euler"}
+                lines.append({"task": task, "level": level} | own | scores(restored, batch.x))
         for cell in [*CELLS, LONGER]:
             run = args.output / task / cell.replace(", ", "-")
             student, own = load_weights(run / "ema.safetensors")
@@ -229,18 +241,31 @@ def row(*cells: str) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def both(score: dict[str, float]) -> str:
-    return f"{score['psnr']:.2f} / {score['gmsd']:.0f}"
+def three(score: dict[str, float]) -> str:
+    return f"{score['psnr']:.2f} / {score['gmsd']:.0f} / {score['niqe']:.2f}"
+
+
+OTHERS = ("input", "clean", "shipped")
+
+
+def shipped_table(cells: dict[str, Scores], task: str) -> list[str]:
+    levels = list(LEVELS[task])
+    lines = [row("", *levels), row("---", *["---:"] * len(levels))]
+    for name in ("input", "clean"):
+        lines.append(row(f"({name})", *[three(cells[name][level, 0, "", ""]) for level in levels]))
+    for k in range(1, 5):
+        lines.append(row(f"K = {k}", *[three(cells["shipped"][level, k, "hand-set", "euler"]) for level in levels]))
+    return lines
 
 
 def one_step_table(cells: dict[str, Scores], about: dict[tuple[str, str], dict[str, float]], task: str) -> list[str]:
     levels = list(LEVELS[task])
     lines = [row("trained", "iterations", "s each", *levels), row("---", "---:", "---:", *["---:"] * len(levels))]
-    lines.append(row("(input)", "", "", *[both(cells["input"][level, 0, "", ""]) for level in levels]))
+    lines.append(row("(input)", "", "", *[three(cells["input"][level, 0, "", ""]) for level in levels]))
     for cell, found in cells.items():
-        if cell != "input":
+        if cell not in OTHERS:
             own = about[task, cell]
-            values = [both(found[level, 1, "uniform", "euler"]) for level in levels]
+            values = [three(found[level, 1, "uniform", "euler"]) for level in levels]
             lines.append(row(cell, f"{own['iterations']:.0f}", f"{own['seconds']:.3f}", *values))
     return lines
 
@@ -250,8 +275,8 @@ def steps_table(cells: dict[str, Scores], level: str, solver: Solver) -> list[st
     names = [f"K = {steps}" + (", hand-set" if grid == "hand-set" else "") for steps, grid in columns]
     lines = [row("trained", *names), row("---", *["---:"] * len(columns))]
     for cell, found in cells.items():
-        if cell != "input":
-            values = [both(found[level, k, grid, "euler" if k == 1 else solver]) for k, grid in columns]
+        if cell not in OTHERS:
+            values = [three(found[level, k, grid, "euler" if k == 1 else solver]) for k, grid in columns]
             lines.append(row(cell, *values))
     return lines
 
@@ -260,6 +285,7 @@ def tables(args: argparse.Namespace) -> None:
     by_cell, about = read_results()
     lines: list[str] = []
     for task, cells in by_cell.items():
+        lines += [f"### {task}, the shipped student", "", *shipped_table(cells, task), ""]
         lines += [f"### {task}, one step", "", *one_step_table(cells, about, task), ""]
         for level in LEVELS[task]:
             for solver in ("euler", "heun"):
