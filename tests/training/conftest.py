@@ -10,6 +10,8 @@ from PIL import Image
 
 pytest.importorskip("torch", reason="training needs the extra `train`")
 
+from restorect_cli.training.nets.encoders import EncoderShape
+from restorect_cli.training.nets.teacher import TEACHERS, TeacherShape
 from restorect_cli.training.recipe import DistillRecipe, Recipe, SourceRecipe
 
 
@@ -58,13 +60,20 @@ def recipe() -> Recipe:
     )
 
 
+MINIATURE = TeacherShape(8, (1, 1, 1, 1), 1, (1, 2, 2, 4), encoder=EncoderShape(width=8, blocks=1, latent_dim=16))
+
+
 @pytest.fixture
-def teacher_recipe(recipe: Recipe) -> Recipe:
+def teacher_recipe(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    """For a teacher smaller still than teacher-tiny, in its place."""
+    monkeypatch.setitem(TEACHERS, "teacher-tiny", MINIATURE)
     return recipe.model_copy(update={"net": "teacher-tiny", "iterations": 3, "source": recipe.source[1:]})
 
 
 @pytest.fixture
-def distill_recipe(recipe: Recipe) -> Recipe:
+def distill_recipe(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    """All losses on, from that teacher."""
+    monkeypatch.setitem(TEACHERS, "teacher-tiny", MINIATURE)
     return recipe.model_copy(
         update={
             "distill": DistillRecipe(teacher="teacher-tiny", first_phase=0.34),

@@ -101,7 +101,7 @@ def test_a_perfect_teachers_picture_asks_for_the_flows_own_target(distill_recipe
 
     class Perfect(torch.nn.Module):
         def forward(self, y: torch.Tensor, *z: torch.Tensor) -> object:
-            return type("Shown", (), {"restored": clean, "maps": (torch.rand(2, 64, 8, 8), torch.rand(2, 32, 16, 16))})
+            return type("Shown", (), {"restored": clean, "maps": (torch.rand(2, 32, 8, 8), torch.rand(2, 16, 16, 16))})
 
     stage.teacher.transformer = Perfect()  # type: ignore[assignment]
     terms = stage(batch(), 2)
@@ -126,7 +126,7 @@ def test_a_distilled_run_resumes_bit_for_bit_and_loads_as_a_student(
     for a, b in ((whole.model, second.model), (whole.stage.aside, second.stage.aside)):
         assert all(torch.equal(v, b.state_dict()[name]) for name, v in a.state_dict().items())
     student, found = load_weights(tmp_path / "whole" / "ema.safetensors")
-    assert found == distill_recipe and student.shape.vectors == 128
+    assert found == distill_recipe and student.shape.vectors == 32
     assert not any("teacher" in name or "aside" in name for name in student.state_dict())
 
 
@@ -140,7 +140,7 @@ def test_teachers_that_do_not_fit_are_told(distill_recipe: Recipe, teacher: Path
         load_teacher(teacher, distill_recipe.model_copy(update={"distill": larger}))
     student = distill_recipe.model_copy(update={"distill": None, "iterations": 1})
     Trainer(student, data, tmp_path / "student", threads=1).train()
-    with pytest.raises(UsageError, match="holds a student of size tiny"):
+    with pytest.raises(UsageError, match="holds a student of size tiny, not teacher-tiny"):
         load_teacher(tmp_path / "student" / "ema.safetensors", distill_recipe)
     with pytest.raises(InputError, match=r"none\.safetensors holds no teacher"):
         load_teacher(tmp_path / "none.safetensors", distill_recipe)

@@ -9,14 +9,14 @@ import torch
 from restorect_cli.errors import InputError
 from restorect_cli.training.export import load_weights
 from restorect_cli.training.loop import Trainer
-from restorect_cli.training.nets.encoders import EncoderShape
-from restorect_cli.training.nets.teacher import Teacher, TeacherShape
+from restorect_cli.training.nets.teacher import Teacher
 from restorect_cli.training.ranks import Ranks
 from restorect_cli.training.recipe import Recipe
 from restorect_cli.training.stage import Tensors
 from restorect_cli.training.teaching import Teaching
 
-MINIATURE = TeacherShape(8, (1, 1, 1, 1), 1, (1, 2, 2, 4), encoder=EncoderShape(width=8, blocks=1, latent_dim=16))
+from .conftest import MINIATURE
+
 TERMS = {
     "output": {"transformer", "image_encoder", "retinex_encoder"},
     "hvi": {"transformer", "image_encoder", "retinex_encoder"},
@@ -120,9 +120,9 @@ def test_a_teacher_is_trained_resumed_and_measured_both_ways(
 
 
 def test_a_teacher_learns(data: Path, teacher_recipe: Recipe, tmp_path: Path):
-    update = {"iterations": 40, "batch": 4, "learning_rate": 2e-3, "warmup": 5, "ema": 0.9}
+    update = {"iterations": 14, "learning_rate": 8e-3, "ema": 0.8}
     trainer = Trainer(teacher_recipe.model_copy(update=update), data, tmp_path / "run", threads=1)
     before = trainer.validate()
     trainer.train()
     after = trainer.validate()
-    assert all(after[name] > before[name] + 3 for name in before)  # the inputs are half as bright
+    assert all(after[name] > before[name] + 1 for name in before)  # the inputs are half as bright

@@ -22,7 +22,7 @@ import typer
 
 from .. import __version__
 from ..errors import RestorectError
-from . import degrade, doctor, enhance, models, train
+from . import degrade, distill, doctor, enhance, models, train
 from .options import help_if_alone
 from .output import Output, let_go_of_broken_streams
 
@@ -37,6 +37,7 @@ app.command("enhance", short_help="Repair photographs.")(enhance.enhance)
 app.add_typer(models.app, name="models")
 app.command("degrade", short_help="Make training pairs from clean photographs.")(degrade.degrade)
 app.command("train", short_help="Train a student by a recipe.")(train.train)
+app.command("distill", short_help="Train a student that learns from a teacher.")(distill.distill)
 app.command("export", short_help="Turn a training run into a student that `enhance` can use.")(train.export)
 app.command("doctor", short_help="Check that everything is in order; a fix for each problem.")(doctor.doctor)
 

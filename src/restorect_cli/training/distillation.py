@@ -102,17 +102,12 @@ def load_teacher(path: Path, recipe: Recipe) -> Teacher:
 
     Raises InputError for a file that holds none, UsageError for one of another size or task than `recipe` asks for.
     """
-    try:
-        text, weights = _read(path)
-        taught = Recipe.model_validate_json(text)
-    except Exception as error:
-        reason = str(error).split("\n", 1)[0]
-        fix = f"name the ema.safetensors of a teacher's run ({reason})"
-        raise InputError(f"{path} holds no teacher", fix) from error
-    wanted = recipe.distill.teacher if recipe.distill is not None else taught.net
-    if taught.net != wanted:
+    taught, weights = _read(path)
+    wanted = None if recipe.distill is None else recipe.distill.teacher
+    if taught.net not in TEACHERS or wanted not in (None, taught.net):
+        found = taught.net if taught.net in TEACHERS else f"a student of size {taught.net}"
         raise UsageError(
-            f"{path} holds {_called(taught.net)}, not {wanted}", "name that in the recipe's [distill] table"
+            f"{path} holds {found}, not {wanted or 'a teacher'}", "the recipe's [distill] names the teacher"
         )
     if taught.task != recipe.task:
         raise UsageError(f"{path} was taught {taught.task}, not {recipe.task}", "train a teacher on the student's task")
@@ -124,14 +119,32 @@ def load_teacher(path: Path, recipe: Recipe) -> Teacher:
     return teacher
 
 
-def _read(path: Path) -> tuple[str, dict[str, Any]]:
-    """Recipe as JSON, and weights. Never unpickles: a file from elsewhere must not run code."""
-    if path.suffix == ".pt":
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        return state["recipe"], state["ema"]
-    with safe_open(path, framework="pt") as file:
-        return file.metadata()["recipe"], {name: file.get_tensor(name) for name in file.keys()}
+def naming_its_teacher(recipe: Recipe, path: Path) -> Recipe:
+    """The recipe as one that distils, from a teacher of the size that `path` holds; raises as `load_teacher`.
+
+    A recipe without a [distill] table gets the usual weights.
+    """
+    load_teacher(path, recipe)
+    taught, _ = _read(path)
+    own = {} if recipe.distill is None else recipe.distill.model_dump()
+    distill = DistillRecipe.model_validate({**own, "teacher": taught.net})
+    return recipe.model_copy(update={"distill": distill})
 
 
-def _called(net: str) -> str:
-    return net if net in TEACHERS else f"a student of size {net}"
+def task_of(path: Path) -> str:
+    """The task that a teacher was taught; InputError for a file that holds no net."""
+    return _read(path)[0].task
+
+
+def _read(path: Path) -> tuple[Recipe, dict[str, Any]]:
+    """Recipe and weights. Never unpickles: a file from elsewhere must not run code."""
+    try:
+        if path.suffix == ".pt":
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            return Recipe.model_validate_json(state["recipe"]), state["ema"]
+        with safe_open(path, framework="pt") as file:
+            weights = {name: file.get_tensor(name) for name in file.keys()}
+            return Recipe.model_validate_json(file.metadata()["recipe"]), weights
+    except Exception as error:
+        fix = f"name the ema.safetensors of a teacher's run ({str(error).splitlines()[0] if str(error) else error!r})"
+        raise InputError(f"{path} holds no teacher", fix) from error

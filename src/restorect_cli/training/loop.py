@@ -186,8 +186,7 @@ class Trainer:
             # This process's parts of the means over the whole batch.
             means = ranks.total(torch.stack(list(terms.values())).detach()).tolist()
             self._need_finite(sum(means), "loss")
-            weights = self.stage.weights
-            loss = torch.stack([weights[name] * term for name, term in terms.items() if weights[name]]).sum()
+            loss = self.stage.loss(terms)
             self.optimiser.zero_grad()
             # Times the processes, because their gradients are then averaged.
             (loss * ranks.count).backward()  # type: ignore[no-untyped-call]

@@ -57,7 +57,7 @@ class DistillRecipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    teacher: Literal["teacher-tiny", "teacher-small", "teacher-paper"]
+    teacher: Literal["teacher-tiny", "teacher-small", "teacher-paper"] | None = None  # None: as its file says
     first_phase: float = Field(0.15, ge=0, lt=1)  # share of the run, at its start, in which only the prior learns
     latent: Literal["flow", "off"] = "flow"  # whether the prior generates the teacher's vectors
     vector_weight: float = Field(1.0, ge=0)  # of the difference between generated and teacher's vectors

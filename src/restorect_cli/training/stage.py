@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 
@@ -40,6 +41,10 @@ class Stage(nn.Module):
     def forward(self, batch: Tensors, iteration: int) -> dict[str, Tensor]:
         """This process's part of every term: its samples' sum over the size of the whole batch. The first leads."""
         raise NotImplementedError
+
+    def loss(self, terms: Mapping[str, Tensor]) -> Tensor:
+        """The weighted sum; of a term of weight 0 not even a gradient of zeros is computed."""
+        return torch.stack([self.weights[name] * term for name, term in terms.items() if self.weights[name]]).sum()
 
     def restored(self, net: nn.Module, batch: Tensors) -> dict[str, Tensor]:
         """Pictures (B,3,H,W) that `net`, a copy of the stage's own, makes of `batch`, by how; "" is as in use."""

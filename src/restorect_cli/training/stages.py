@@ -21,6 +21,10 @@ def student_shape(recipe: Recipe) -> StudentShape:
     shape = SHAPES[recipe.net]
     if recipe.distill is None or recipe.distill.latent == "off":
         return shape
+    if recipe.distill.teacher is None:
+        raise UsageError(
+            "the recipe does not name the size of its teacher", 'say teacher = "teacher-small" in [distill]'
+        )
     return replace(shape, vectors=2 * TEACHERS[recipe.distill.teacher].encoder.latent_dim)
 
 
@@ -30,9 +34,8 @@ def make_stage(recipe: Recipe, ranks: Ranks, teacher: Path | None = None) -> Sta
         raise UsageError("the recipe knows no teacher", "give one with a [distill] table, or leave --teacher away")
     if recipe.net in TEACHERS:
         return Teaching(Teacher(TEACHERS[recipe.net]), recipe, ranks)
-    student = Student(student_shape(recipe))
     if recipe.distill is None:
-        return Objective(student, recipe, ranks)
+        return Objective(Student(student_shape(recipe)), recipe, ranks)
     if teacher is None:
         raise UsageError("the recipe needs a teacher", "restorect distill ... --teacher RUN/ema.safetensors")
-    return Distillation(student, load_teacher(teacher, recipe), recipe, ranks)
+    return Distillation(Student(student_shape(recipe)), load_teacher(teacher, recipe), recipe, ranks)
