@@ -10,7 +10,9 @@ from PIL import Image
 
 pytest.importorskip("torch", reason="training needs the extra `train`")
 
-from restorect_cli.training.recipe import Recipe, SourceRecipe
+from restorect_cli.training.nets.encoders import EncoderShape
+from restorect_cli.training.nets.teacher import TEACHERS, TeacherShape
+from restorect_cli.training.recipe import DistillRecipe, Recipe, SourceRecipe
 
 
 def picture(seed: int, height: int = 64, width: int = 72) -> np.ndarray:
@@ -55,4 +57,30 @@ def recipe() -> Recipe:
             SourceRecipe(folder="photos", degrade="gaussian", weight=0.5),
             SourceRecipe(folder="pairs", degrade="pair", weight=0.5),
         ),
+    )
+
+
+MINIATURE = TeacherShape(8, (1, 1, 1, 1), 1, (1, 2, 2, 4), encoder=EncoderShape(width=8, blocks=1, latent_dim=16))
+
+
+@pytest.fixture
+def teacher_recipe(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    """For a teacher smaller still than teacher-tiny, in its place."""
+    monkeypatch.setitem(TEACHERS, "teacher-tiny", MINIATURE)
+    return recipe.model_copy(update={"net": "teacher-tiny", "iterations": 3, "source": recipe.source[1:]})
+
+
+@pytest.fixture
+def distill_recipe(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    """All losses on, from that teacher."""
+    monkeypatch.setitem(TEACHERS, "teacher-tiny", MINIATURE)
+    return recipe.model_copy(
+        update={
+            "distill": DistillRecipe(teacher="teacher-tiny", first_phase=0.34),
+            "iterations": 3,
+            "source": recipe.source[1:],
+            "start_share": 1.0,
+            "consistency": "cheap",
+            "consistency_share": 1.0,
+        }
     )

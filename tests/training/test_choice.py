@@ -72,3 +72,19 @@ def test_shipped_chains_keep_task_and_net(name: str):
 def test_where_weights_came_from_is_no_part_of_what_a_resumed_run_must_match():
     recipe = load_recipe("denoise-s")
     assert Recipe.model_validate_json(recipe.model_dump_json()).init_from is None
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("net", ["teacher-tiny", "teacher-small", "teacher-paper"])
+def test_each_task_has_a_recipe_for_teachers(tmp_path: Path, task: str, net: str):
+    chosen = choose_recipe(None, tmp_path, task=task, net=net)
+    assert chosen.recipe == load_recipe(f"{task}-teacher").model_copy(update={"net": net})
+    assert chosen.run == Path(f"runs/{task}-{net}")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_distilled_student_differs_from_its_twin_by_the_teacher_alone(task: str):
+    twin = load_recipe(f"{task}-s-first" if f"{task}-s-first" in shipped_recipes() else f"{task}-s")
+    distilled = load_recipe(f"{task}-s-distilled")
+    assert distilled.distill is not None
+    assert distilled.model_copy(update={"distill": None}) == twin

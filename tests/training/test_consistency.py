@@ -10,8 +10,10 @@ from torch import Tensor
 from restorect_cli.flow import Target, sample, time_grid
 from restorect_cli.training.consistency import Form, restored, roll_out
 from restorect_cli.training.nets.student import SHAPES, Student
-from restorect_cli.training.objective import Objective, draw
+from restorect_cli.training.objective import Objective
+from restorect_cli.training.ranks import Ranks
 from restorect_cli.training.recipe import Recipe
+from restorect_cli.training.stage import Tensors
 
 FORMS: tuple[Form, ...] = ("inert", "cheap", "full")
 GRIDS = [time_grid(steps, kind) for steps in (2, 3, 4, 10) for kind in ("hand-set", "uniform")]
@@ -65,13 +67,9 @@ def gradients(recipe: Recipe, which: str) -> dict[str, float]:
     with torch.no_grad():
         for p in student.parameters():
             p.add_(0.05 * torch.randn_like(p))
-    y, x, thumb = torch.rand(4, 3, 32, 32), torch.rand(4, 3, 32, 32), torch.rand(4, 3, 16, 24)
-    draws = draw(recipe, 3)
+    batch = Tensors(torch.rand(4, 3, 32, 32), torch.rand(4, 3, 32, 32), torch.rand(4, 3, 16, 24), torch.rand(4, 9) / 10)
     with torch.autocast("cpu", torch.bfloat16):
-        flow, rolled = Objective(student, recipe)(
-            y, x, thumb, torch.rand(4, 9) / 10, draws.t, draws, draws.rolled, "l1"
-        )
-    loss = flow.mean() if which == "flow" else rolled.mean()
+        loss = Objective(student, recipe, Ranks())(batch, 3)[which]
     if loss.requires_grad:
         loss.backward()
     return {name: 0.0 if p.grad is None else float(p.grad.abs().sum()) for name, p in student.named_parameters()}

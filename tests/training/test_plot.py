@@ -43,7 +43,7 @@ def test_what_was_done_twice_counts_once_and_a_broken_line_not_at_all(tmp_path: 
     log = tmp_path / "log.jsonl"
     records = [{"iteration": 1, "loss": 3.0}, {"iteration": 2, "loss": 2.0}, {"iteration": 2, "loss": 1.0}]
     log.write_text("\n".join(map(json.dumps, records)) + '\n{"iterat')
-    assert read_log(log)[0] == {"flow": [(1, 3.0), (2, 1.0)]}
+    assert read_log(log)[0] == {"loss": [(1, 3.0), (2, 1.0)]}
 
 
 @pytest.mark.parametrize("values", [[0.0, 40_000.0], [31.2, 31.2], [-5.0, 7.5], [1e-5, 2e-5], [0.0, 1.0]])

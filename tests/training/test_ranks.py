@@ -72,7 +72,7 @@ def test_two_processes_resume_and_train_as_one(data: Path, recipe: Recipe, tmp_p
     tables = "".join(
         f'[[source]]\nfolder = "{s.folder}"\ndegrade = "{s.degrade}"\nweight = {s.weight}\n' for s in recipe.source
     )
-    keys = recipe.model_dump(exclude={"source"})
+    keys = recipe.model_dump(exclude={"source"}, exclude_none=True)
     lines = [f"{key} = {list(value) if isinstance(value, tuple) else repr(value)}\n" for key, value in keys.items()]
     path.write_text("".join(lines) + tables)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import StoppedError, UsageError
-from ..models.names import TASKS
+from ..models.names import TASKS, called
 from .options import Quiet, choose
 from .output import Output
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..training.loop import Progress, Trainer
 
 TRAIN_DEVICES = ("cpu", "cuda")
-NETS = ("student-s", "student-m", "student-tiny")
+NETS = ("student-s", "student-m", "student-tiny", "teacher-tiny", "teacher-small", "teacher-paper")
 
 
 def train(
@@ -79,12 +79,15 @@ def train(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Trains a student by a recipe. Needs the extra `train` (pip install 'restorect[train]').
+    """Trains a student, or a teacher for one, by a recipe. Needs the extra `train` (pip install 'restorect[train]').
 
     Can be stopped at any moment (Ctrl-C saves first) and resumed: the data order depends on nothing but the
     recipe. RUN then holds ema.safetensors, which `restorect export` turns into a student, log.jsonl, and
     loss.png, a plot of it. A recipe is the whole record of a run, so of what it says only the net can be chosen
     here: copy one and change it.
+
+    A teacher sees the clean pictures while it trains; `restorect distill` makes a student that learns from it. Its
+    held-out numbers come in pairs: without the truth, and "with the truth" shown to its encoders.
 
     Some students are trained in several runs (low-light-s-first, then low-light-s), each going on from the weights of
     the one before: --init runs/low-light-s-first/ema.safetensors.
@@ -108,10 +111,11 @@ def train(
     if task is not None:
         choose("--task", task, TASKS)
     if net is not None:  # "s" is short for "student-s"
-        net = choose("--net", f"student-{net.removeprefix('student-')}", NETS).removeprefix("student-")
+        net = choose("--net", net if net.startswith("teacher-") else called(net.removeprefix("student-")), NETS)
+        net = net.removeprefix("student-")
     if recipe is not None and recipe_option is not None:
         raise UsageError(f"two recipes are named, {recipe} and {recipe_option}", "leave one out")
-    _need_torch()
+    need_torch()
     from ..training.choice import choose_recipe
 
     chosen = choose_recipe(recipe or recipe_option, data, task=task, net=net)
@@ -122,11 +126,11 @@ def train(
     with join(device) as ranks:
         out = Output(quiet=quiet or not ranks.leads)
         if output is None or not (recipe or recipe_option):
-            out.say(f"{chosen.recipe.task}, student-{chosen.recipe.net}: recipe {chosen.name}, run {run}")
+            out.say(f"{chosen.recipe.task}, {called(chosen.recipe.net)}: recipe {chosen.name}, run {run}")
         if init is None and not resume:
             _tell_of_forerunners(chosen, out)
         trainer = Trainer(chosen.recipe, data, run, ranks=ranks, threads=threads, resume=resume, init=init)
-        _train(trainer, time_limit, out)
+        train_to_the_end(trainer, time_limit, out)
 
 
 def _tell_of_forerunners(chosen: Choice, out: Output) -> None:
@@ -140,7 +144,7 @@ def _tell_of_forerunners(chosen: Choice, out: Output) -> None:
         )
 
 
-def _train(trainer: Trainer, time_limit: float | None, out: Output) -> None:
+def train_to_the_end(trainer: Trainer, time_limit: float | None, out: Output) -> None:
     from .training_progress import TrainingProgress
 
     limit = None if time_limit is None else 60 * time_limit
@@ -182,7 +186,7 @@ def export(
       restorect export runs/denoise -o my-students/denoise-s
       restorect enhance photo.jpg --task denoise --model my-students/denoise-s
     """
-    _need_torch()
+    need_torch()
     from ..training.export import describe, load_weights
     from ..training.export import export as write
 
@@ -194,7 +198,7 @@ def export(
     Output(quiet=quiet).result(f"{spec.name}: {spec.parameters} parameters, exported to {output}", record)
 
 
-def _need_torch() -> None:
+def need_torch() -> None:
     from importlib.util import find_spec
 
     missing = [name for name in ("torch", "safetensors", "onnx", "onnxscript") if find_spec(name) is None]

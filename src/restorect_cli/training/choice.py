@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UsageError
+from ..models.names import called
 from .pairs import RECIPE_FILE
 from .recipe import Recipe, load_recipe, shipped_recipes
 
@@ -33,7 +34,8 @@ def choose_recipe(named: str | None, data: Path, *, task: str | None = None, net
     elif own.is_file():
         name = str(own)
     elif task is not None:
-        name = f"{task}-{net}" if f"{task}-{net}" in shipped_recipes() else f"{task}-s"
+        usual = f"{task}-teacher" if called(net or "s") == net else f"{task}-s"
+        name = f"{task}-{net}" if f"{task}-{net}" in shipped_recipes() else usual
     else:
         raise UsageError(
             "no recipe is named and the data folder holds none",
@@ -45,14 +47,15 @@ def choose_recipe(named: str | None, data: Path, *, task: str | None = None, net
     if net not in (None, recipe.net):
         if named is not None:
             raise UsageError(
-                f"recipe {name} trains student-{recipe.net}, not student-{net}", "leave --net out or change its net"
+                f"recipe {name} trains {called(recipe.net)}, not {called(net or recipe.net)}",
+                "leave --net out or change its net",
             )
         recipe = recipe.model_copy(update={"net": net})
     return Choice(recipe, name, RUNS / _run_name(name, recipe, own=name == str(own)))
 
 
 def _run_name(name: str, recipe: Recipe, *, own: bool) -> str:
-    if own or f"{recipe.task}-s" == name:  # the net may be another
+    if own or name in (f"{recipe.task}-s", f"{recipe.task}-teacher"):  # the net may be another
         return f"{recipe.task}-{recipe.net}"
     return Path(name).stem
 

@@ -24,8 +24,10 @@ from ..errors import InputError, ModelError, OutputError
 from ..models.specs import METADATA_KEY, StudentSpec
 from ..runtime import Graph
 from .atomic import replace_file
-from .nets.student import SHAPES, SIZE_MULTIPLE, STATISTICS, Student, receptive_radius_px
+from .nets.student import SIZE_MULTIPLE, STATISTICS, Student, receptive_radius_px
+from .nets.teacher import TEACHERS
 from .recipe import Recipe
+from .stages import student_shape
 
 PRIOR_PX = 160  # makes a 600x400 picture 150x100, the size the whole pictures of the training pairs have
 OPSET = 20
@@ -38,7 +40,9 @@ def load_weights(path: Path) -> tuple[Student, Recipe]:
         with safe_open(path, framework="pt") as file:
             recipe = Recipe.model_validate_json(file.metadata()["recipe"])
             weights = {name: file.get_tensor(name) for name in file.keys()}
-        student = Student(SHAPES[recipe.net])
+        if recipe.net in TEACHERS:
+            raise ValueError(f"it is a {recipe.net}, which students learn from: restorect distill")
+        student = Student(student_shape(recipe))
         student.load_state_dict(weights)
     except Exception as error:
         raise InputError(f"{path} is not a trained student", f"name the ema.safetensors of a run ({error})") from error
@@ -50,7 +54,7 @@ def describe(student: Student, recipe: Recipe, *, licence: str, training_data: s
     return StudentSpec(
         name=f"{recipe.task}-{recipe.net}",
         task=recipe.task,
-        size=recipe.net,
+        size=recipe.net,  # type: ignore[arg-type]  # a teacher's is refused by load_weights, and by the spec
         version=version,
         target=recipe.target,
         grid=recipe.grid,

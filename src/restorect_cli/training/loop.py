@@ -13,6 +13,7 @@ The checkpoint holds tensors and numbers only and is read with `weights_only=Tru
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import math
 import signal
@@ -33,12 +34,12 @@ from torch.nn.parallel import DistributedDataParallel
 from ..errors import InputError, OutputError, RestorectError, UsageError
 from .atomic import replace_file
 from .data import Batch, PairStream
-from .nets.student import SHAPES, Student
-from .objective import LossKind, Objective, draw
 from .optimiser import Optimiser
 from .plot import plot
 from .ranks import Ranks
 from .recipe import Recipe
+from .stage import Tensors
+from .stages import make_stage
 
 CHECKPOINT_SECONDS = 240
 VALIDATION_PX = 192
@@ -55,12 +56,8 @@ class Progress:
     validation: dict[str, float] | None
 
 
-@dataclass(frozen=True)
-class Losses:
-    """Means over the batch of one step; `consistency` is None where nothing was rolled out."""
-
-    flow: float
-    consistency: float | None
+Losses = dict[str, float]
+"""Terms of one step, means over its batch; the first leads."""
 
 
 class Ema:
@@ -98,8 +95,12 @@ class Trainer:
         threads: int | None = None,
         resume: bool = False,
         init: Path | None = None,
+        teacher: Path | None = None,
     ) -> None:
-        """`init`: weights of another run of the same net (its ema.safetensors) to start from instead of random ones."""
+        """`init`: weights of another run of the same net (its ema.safetensors) to start from instead of random ones.
+
+        `teacher`: weights of a teacher, for a recipe that distils.
+        """
         if threads is not None:
             torch.set_num_threads(threads)
         self.ranks = ranks or Ranks()
@@ -109,10 +110,12 @@ class Trainer:
                 f"a batch of {recipe.batch} cannot be shared among {self.ranks.count} processes", "start fewer"
             )
         torch.manual_seed(recipe.seed)
-        self.model = Student(SHAPES[recipe.net]).to(self.device)
-        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        inside = self.model.inner_convolutions() if recipe.optimiser == "muon" else []
-        self.optimiser = Optimiser(self.model.parameters(), inside, recipe.learning_rate)
+        self.stage = make_stage(recipe, self.ranks, teacher).to(self.device)
+        self.stage.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = self.stage.net
+        self.parameters = [p for p in self.stage.parameters() if p.requires_grad]
+        inside = self.stage.inner_convolutions() if recipe.optimiser == "muon" else []
+        self.optimiser = Optimiser(self.parameters, inside, recipe.learning_rate)
         if init is not None and not resume:
             self._start_from(init)
         self.ema = Ema(self.model, recipe.ema)
@@ -123,9 +126,9 @@ class Trainer:
         elif (run / "checkpoint.pt").exists():
             raise UsageError(f"{run} already holds a run", "continue it with --resume or name another folder")
         self.stream = PairStream(recipe, data)
-        self.objective: nn.Module = Objective(self.model, recipe)
+        self.shared: nn.Module = self.stage
         if self.ranks.count > 1:
-            self.objective = DistributedDataParallel(self.objective)
+            self.shared = DistributedDataParallel(self.stage, find_unused_parameters=self.stage.partial)
         if self.ranks.leads:
             self._prepare_folder()
 
@@ -154,7 +157,7 @@ class Trainer:
         while self.iteration < recipe.iterations:
             losses.append(self.step())
             self.iteration += 1
-            latest, at_end, validation = losses[-1].flow, self.iteration == recipe.iterations, None
+            latest, at_end, validation = next(iter(losses[-1].values())), self.iteration == recipe.iterations, None
             if self.ranks.leads and (at_end or self.iteration % recipe.validate_every == 0):
                 validation = self.validate()
                 self._log({"iteration": self.iteration, "validation": validation})
@@ -176,19 +179,14 @@ class Trainer:
         """One optimiser step on batch number `iteration`, of which this process computes its share."""
         recipe, ranks = self.recipe, self.ranks
         self.optimiser.set_rate(learning_rate(recipe, self.iteration))
-        y, x, thumb, statistics = self._tensors(self.stream.batch(self.iteration, ranks.rank, ranks.count))
-        draws = draw(recipe, self.iteration)
-        t = ranks.share(draws.t).to(self.device)
-        kind: LossKind = "l2" if self.iteration >= recipe.iterations * (1 - recipe.final_l2) else recipe.loss
+        batch = self._tensors(self.stream.batch(self.iteration, ranks.rank, ranks.count))
         try:
             with torch.autocast(self.device.type, torch.bfloat16):
-                flow, rolled = self.objective(y, x, thumb, statistics, t, draws, ranks.share_of(draws.rolled), kind)
-            # This process's terms of the means over the whole batch.
-            terms = torch.stack([flow.sum() / recipe.batch, rolled.sum() / max(1, draws.rolled)])
-            means = ranks.total(terms.detach().clone()).tolist()
+                terms: dict[str, Tensor] = self.shared(batch, self.iteration)
+            # This process's parts of the means over the whole batch.
+            means = ranks.total(torch.stack(list(terms.values())).detach()).tolist()
             self._need_finite(sum(means), "loss")
-            live = recipe.consistency in ("full", "cheap")
-            loss = terms[0] + recipe.consistency_weight * terms[1] if live else terms[0]
+            loss = self.stage.loss(terms)
             self.optimiser.zero_grad()
             # Times the processes, because their gradients are then averaged.
             (loss * ranks.count).backward()  # type: ignore[no-untyped-call]
@@ -197,11 +195,11 @@ class Trainer:
                 f"the device ran out of memory at iteration {self.iteration}",
                 f"use a smaller batch or crop_px, or more processes ({error})",
             ) from error
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), recipe.gradient_clip)
+        norm = nn.utils.clip_grad_norm_(self.parameters, recipe.gradient_clip)
         self._need_finite(float(norm), "gradient")
         self.optimiser.step()
         self.ema.update(self.model, self.iteration)
-        return Losses(means[0], means[1] if draws.rolled else None)
+        return dict(zip(terms, means, strict=True))
 
     def _need_finite(self, value: float, what: str) -> None:
         """Stop before weights are spoilt, so that no checkpoint ever holds them."""
@@ -222,15 +220,16 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """RGB PSNR in dB of one step from t = 1 with the EMA weights in float32, mean per source."""
-        student = Student(self.model.shape).to(self.device)
-        student.load_state_dict(self.ema.weights)
+        """RGB PSNR in dB of the EMA weights in float32 (of a student, one step from t = 1), mean per source."""
+        net = copy.deepcopy(self.model)
+        net.load_state_dict(self.ema.weights)
         result = {}
-        for name, batch in self.stream.validation_batches(VALIDATION_PX, VALIDATION_PICTURES):
-            y, x, thumb, statistics = self._tensors(batch)
-            restored = y - student(y, torch.ones(len(y), device=self.device), thumb, statistics)
-            errors = (restored.clamp(0, 1) - x).square().mean(dim=(1, 2, 3))
-            result[name] = round(float((-10 * torch.log10(errors + 1e-10)).mean()), 3)
+        for source, arrays in self.stream.validation_batches(VALIDATION_PX, VALIDATION_PICTURES):
+            batch = self._tensors(arrays)
+            for how, restored in self.stage.restored(net, batch).items():
+                errors = (restored.clamp(0, 1) - batch.x).square().mean(dim=(1, 2, 3))
+                name = f"{source} {how}" if how else source
+                result[name] = round(float((-10 * torch.log10(errors + 1e-10)).mean()), 3)
         return result
 
     def save(self) -> None:
@@ -242,6 +241,7 @@ class Trainer:
             "recipe": self.recipe.model_dump_json(),
             "iteration": self.iteration,
             "model": self.model.state_dict(),
+            "aside": self.stage.aside.state_dict(),
             "ema": self.ema.weights,
             "optimiser": self.optimiser.state_dict(),
         }
@@ -282,6 +282,7 @@ class Trainer:
             )
         try:
             self.model.load_state_dict(state["model"])
+            self.stage.aside.load_state_dict(state.get("aside", {}))
             self.optimiser.load_state_dict(state["optimiser"])
             self.ema.weights = {name: state["ema"][name] for name in self.ema.weights}
             self.iteration = int(state["iteration"])
@@ -299,15 +300,14 @@ class Trainer:
             raise OutputError(f"cannot write to {self.run}", str(error)) from error
 
     def _log_losses(self, losses: list[Losses], seconds: float) -> None:
-        record: dict[str, Any] = {
-            "iteration": self.iteration,
-            "loss": round(float(np.mean([step.flow for step in losses])), 6),
-            "learning_rate": learning_rate(self.recipe, self.iteration),
-            "seconds_per_iteration": round(seconds / len(losses), 4),
-        }
-        rolled = [step.consistency for step in losses if step.consistency is not None]
-        if rolled:
-            record["consistency"] = round(float(np.mean(rolled)), 6)
+        record: dict[str, Any] = {"iteration": self.iteration}
+        leading = next(iter(losses[0]))
+        for name in self.stage.weights:
+            values = [step[name] for step in losses if name in step]
+            if values:
+                record["loss" if name == leading else name] = round(float(np.mean(values)), 6)
+        record["learning_rate"] = learning_rate(self.recipe, self.iteration)
+        record["seconds_per_iteration"] = round(seconds / len(losses), 4)
         self._log(record)
 
     def _log(self, record: dict[str, Any]) -> None:
@@ -327,11 +327,12 @@ class Trainer:
         except OSError as error:
             raise OutputError(f"cannot write {self.run / 'loss.png'}", str(error)) from error
 
-    def _tensors(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _tensors(self, batch: Batch) -> Tensors:
         def image(array: Any) -> Tensor:
             return torch.from_numpy(array).to(self.device, memory_format=torch.channels_last)
 
-        return image(batch.y), image(batch.x), image(batch.thumb), torch.from_numpy(batch.statistics).to(self.device)
+        statistics = torch.from_numpy(batch.statistics).to(self.device)
+        return Tensors(image(batch.y), image(batch.x), image(batch.thumb), statistics)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,9 @@ from torch import Tensor, nn
 from ..flow import Target, time_grid
 from .consistency import Form, restored
 from .nets.student import Student
+from .ranks import Ranks
 from .recipe import Recipe
+from .stage import Stage, Tensors
 
 LossKind = Literal["l1", "l2"]
 
@@ -94,40 +96,59 @@ def draw(recipe: Recipe, iteration: int) -> Draws:
     return Draws(t, tuple(time_grid(steps, recipe.grid)), stop, math.ceil(recipe.consistency_share * recipe.batch))
 
 
-class Objective(nn.Module):
-    """The student with its losses, as one module: DistributedDataParallel sees one forward per step."""
+class Objective(Stage):
+    """A student with the losses of IR-Flow: of the flow, and of roll-outs of a share of the batch."""
 
-    def __init__(self, student: Student, recipe: Recipe) -> None:
+    def __init__(self, student: Student, recipe: Recipe, ranks: Ranks) -> None:
         super().__init__()
-        self.student = student
-        self.target: Target = recipe.target
-        self.form: Form = recipe.consistency
-        self.detail_weight = recipe.detail_weight
+        self.net = self.student = student
+        self.recipe, self.ranks = recipe, ranks
+        live = recipe.consistency in ("full", "cheap")
+        self.weights = {"flow": 1.0, "consistency": recipe.consistency_weight if live else 0.0}
 
-    def forward(
-        self,
-        y: Tensor,
-        x: Tensor,
-        thumb: Tensor,
-        statistics: Tensor,
-        t: Tensor,
-        draws: Draws,
-        rolled: int,
-        kind: LossKind,
-    ) -> tuple[Tensor, Tensor]:
-        """Errors per sample: of the flow (B,), and of the roll-outs of the first `rolled` samples (rolled,)."""
-        z = self.student.prior(thumb, statistics)
-        prediction = self.student.velocity(path_point(y, x, t), t, z)
-        wanted = flow_target(y, x, t, self.target)
+    def forward(self, batch: Tensors, iteration: int) -> dict[str, Tensor]:
+        draws = draw(self.recipe, iteration)
+        t = self.ranks.share(draws.t).to(batch.y.device)
+        z = self.student.prior(batch.thumb, batch.statistics)
+        prediction = self.student.velocity(path_point(batch.y, batch.x, t), t, z)
+        return self.terms(batch, iteration, draws, t, z, prediction)
+
+    def terms(
+        self, batch: Tensors, iteration: int, draws: Draws, t: Tensor, z: Tensor, prediction: Tensor
+    ) -> dict[str, Tensor]:
+        """Both terms, of what the velocity net predicts at times t (B,) under the priors z."""
+        recipe, kind = self.recipe, self.loss_kind(iteration)
+        wanted = flow_target(batch.y, batch.x, t, recipe.target)
         flow = sample_errors(prediction, wanted, kind)
-        if self.detail_weight:
-            flow = flow + self.detail_weight * detail_errors(prediction, wanted)
-        if rolled == 0:
-            return flow, flow.new_zeros(0)
+        if recipe.detail_weight:
+            flow = flow + recipe.detail_weight * detail_errors(prediction, wanted)
+        terms = {"flow": flow.sum() / recipe.batch}
+        if draws.rolled:
+            rolled = self.ranks.share_of(draws.rolled)
+            terms["consistency"] = self._rolled_out(batch, draws, z, rolled, kind).sum() / draws.rolled
+        return terms
+
+    def loss_kind(self, iteration: int) -> LossKind:
+        """Squares are for the end of a run."""
+        return "l2" if iteration >= self.recipe.iterations * (1 - self.recipe.final_l2) else self.recipe.loss
+
+    def _rolled_out(self, batch: Tensors, draws: Draws, z: Tensor, rolled: int, kind: LossKind) -> Tensor:
+        """Errors (rolled,) of the ends of roll-outs of the first `rolled` samples."""
+        if rolled == 0:  # this process has none of those of the batch
+            return batch.y.new_zeros(0)
         own = z[:rolled]
 
         def predict(state: Tensor, times: Tensor) -> Tensor:
             return self.student.velocity(state, times, own)  # type: ignore[no-any-return]
 
-        end = restored(predict, y[:rolled], draws.grid, self.target, self.form, draws.stop)
-        return flow, sample_errors(end, x[:rolled], kind)
+        form: Form = self.recipe.consistency
+        end = restored(predict, batch.y[:rolled], draws.grid, self.recipe.target, form, draws.stop)
+        return sample_errors(end, batch.x[:rolled], kind)
+
+    def restored(self, net: nn.Module, batch: Tensors) -> dict[str, Tensor]:
+        """One step from t = 1."""
+        start = torch.ones(len(batch.y), device=batch.y.device)
+        return {"": batch.y - net(batch.y, start, batch.thumb, batch.statistics)}
+
+    def inner_convolutions(self) -> list[Tensor]:
+        return self.student.inner_convolutions()

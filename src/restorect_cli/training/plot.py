@@ -20,6 +20,8 @@ MARGIN = (70, 40, 30, 45)  # left, top, right, bottom of a panel
 PAPER, INK, FAINT = "#ffffff", "#303030", "#e4e4e4"
 COLOURS = ("#1f6fb4", "#d1562b", "#2f8f4e", "#8a4fb0", "#b8860b", "#3aa6a6", "#c2427a", "#777777")  # read apart in grey
 
+NOT_LOSSES = {"iteration", "learning_rate", "seconds_per_iteration", "validation"}  # what else a line of the log tells
+
 Curves = Mapping[str, Sequence[tuple[float, float]]]
 
 
@@ -37,7 +39,7 @@ def plot(log: Path, target: Path) -> None:
     image = Image.new("RGB", SIZE, PAPER)
     half = SIZE[1] // 2
     _panel(image, (0, 0, SIZE[0], half), "training loss", loss, logarithmic=True)
-    _panel(image, (0, half, SIZE[0], SIZE[1]), "validation, RGB PSNR in dB (one step, EMA weights)", psnr)
+    _panel(image, (0, half, SIZE[0], SIZE[1]), "validation, RGB PSNR in dB (EMA weights)", psnr)
     image.save(target, "PNG")
 
 
@@ -53,7 +55,7 @@ def read_log(log: Path) -> tuple[Curves, Curves]:
             record: dict[str, Any] = json.loads(line)
         except json.JSONDecodeError:
             continue
-        losses = {"flow": record.get("loss"), "consistency": record.get("consistency")}
+        losses = {name: value for name, value in record.items() if name not in NOT_LOSSES}
         for curve, values in zip(curves, (losses, record.get("validation") or {}), strict=True):
             for name, value in values.items():
                 if value is not None:

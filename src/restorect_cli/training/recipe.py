@@ -52,6 +52,21 @@ class SourceRecipe(BaseModel):
         return self
 
 
+class DistillRecipe(BaseModel):
+    """What a student learns from a teacher (training/distillation.py); a weight of 0 leaves a term out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    teacher: Literal["teacher-tiny", "teacher-small", "teacher-paper"] | None = None  # None: as its file says
+    first_phase: float = Field(0.15, ge=0, lt=1)  # share of the run, at its start, in which only the prior learns
+    latent: Literal["flow", "off"] = "flow"  # whether the prior generates the teacher's vectors
+    vector_weight: float = Field(1.0, ge=0)  # of the difference between generated and teacher's vectors
+    velocity_weight: float = Field(0.1, ge=0)  # of the velocity on the latent path
+    maps: Literal["flex", "static"] = "flex"  # how decoder maps are compared; static is the rival
+    maps_weight: float = Field(0.1, ge=0)
+    output_weight: float = Field(0.5, ge=0)  # of the difference from the teacher's picture
+
+
 class Recipe(BaseModel):
     """What is trained, on what, for how long."""
 
@@ -59,7 +74,7 @@ class Recipe(BaseModel):
 
     # what
     task: Literal["low-light", "derain", "denoise", "raindrop"]
-    net: Literal["s", "m", "tiny"] = "s"
+    net: Literal["s", "m", "tiny", "teacher-tiny", "teacher-small", "teacher-paper"] = "s"
     target: Literal["cumulative", "velocity"] = "cumulative"  # velocity: ordinary rectified flow, a baseline
     grid: Literal["hand-set", "uniform"] = "hand-set"  # time grid of several steps, in use and in roll-outs
     # on what
@@ -84,9 +99,20 @@ class Recipe(BaseModel):
     consistency_weight: float = Field(0.3, ge=0)
     consistency_steps: tuple[Annotated[int, Field(ge=2, le=10)], ...] = Field((2, 3, 4), min_length=1)
     consistency_share: float = Field(0.5, gt=0, le=1)  # share of a batch that is rolled out
+    # a teacher (training/teaching.py)
+    oracle_share: float = Field(0.7, ge=0, le=1)  # share of samples whose encoders see the truth
+    hvi_weight: float = Field(0.05, ge=0)  # of the colour loss
+    # from a teacher
+    distill: DistillRecipe | None = None
     # when to look
     validate_every: int = Field(2000, ge=1)
     log_every: int = Field(100, ge=1)
+
+    @model_validator(mode="after")
+    def _students_learn(self) -> Recipe:
+        if self.distill is not None and self.net.startswith("teacher"):
+            raise ValueError("only a student learns from a teacher: `net` must be s, m or tiny")
+        return self
 
 
 def load_recipe(name_or_path: str) -> Recipe:

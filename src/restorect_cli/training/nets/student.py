@@ -19,7 +19,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .latent import FlowShape, LatentFlow
+
 STATISTICS = 9  # prior.py: three quantiles of three colours
+CONDITION = 64 + STATISTICS
+FLOW_WIDTH = 128
 TIME_FEATURES = 16
 LOG_GAIN_RANGE = (-1.0, 3.5)  # exp: 0.37 to 33 times; LOL's darkest pictures need about 20
 
@@ -32,6 +36,7 @@ class StudentShape:
     blocks: tuple[int, int, int, int, int] = (1, 1, 2, 1, 1)
     latent_dim: int = 64
     embed_dim: int = 96
+    vectors: int = 0  # length of a teacher's vectors, which the prior generates; 0: no latent flow
 
 
 SHAPES = {
@@ -87,8 +92,8 @@ class Prior(nn.Module):
     """Whole picture, shrunk -> latent vector z.
 
     A convolutional condition encoder pooled over the picture, joined by the noise statistics that
-    shrinking destroys. A latent flow that generates z from this condition (RestoRect) belongs
-    behind `condition`, inside this module, so that the exported graph keeps its two inputs and z.
+    shrinking destroys. Where the student learns from a teacher, a latent flow generates the teacher's
+    vectors from this condition, and both make z.
     """
 
     def __init__(self, shape: StudentShape) -> None:
@@ -103,7 +108,9 @@ class Prior(nn.Module):
             nn.Conv2d(48, 64, 1),
             nn.ReLU(),
         )
-        self.head = nn.Sequential(nn.Linear(64 + STATISTICS, 96), nn.ReLU(), nn.Linear(96, shape.latent_dim), nn.Tanh())
+        told = CONDITION + shape.vectors
+        self.head = nn.Sequential(nn.Linear(told, 96), nn.ReLU(), nn.Linear(96, shape.latent_dim), nn.Tanh())
+        self.flow = LatentFlow(FlowShape(shape.vectors, CONDITION, FLOW_WIDTH, blocks=2)) if shape.vectors else None
 
     def condition(self, thumb: Tensor, statistics: Tensor) -> Tensor:
         """thumb (B,3,h,w) in [0,1], statistics (B,9) >= 0 -> features (B, 64+9)."""
@@ -115,7 +122,13 @@ class Prior(nn.Module):
 
     def forward(self, thumb: Tensor, statistics: Tensor) -> Tensor:
         """Return z (B, latent_dim) in (-1, 1)."""
-        return self.head(self.condition(thumb, statistics))  # type: ignore[no-any-return]
+        return self.latent(self.condition(thumb, statistics))
+
+    def latent(self, condition: Tensor) -> Tensor:
+        """z of a condition (B, 64+9)."""
+        if self.flow is not None:
+            condition = torch.cat([condition, self.flow(condition)], dim=1)
+        return self.head(condition)  # type: ignore[no-any-return]
 
 
 class VelocityNet(nn.Module):
@@ -154,6 +167,10 @@ class VelocityNet(nn.Module):
         return self.embed(torch.cat([phase.sin(), phase.cos(), z], dim=1))  # type: ignore[no-any-return]
 
     def forward(self, x: Tensor, t: Tensor, z: Tensor) -> Tensor:
+        return self.evaluate(x, t, z)[0]
+
+    def evaluate(self, x: Tensor, t: Tensor, z: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """D, and the decoder maps (B,2w,H/4,W/4) and (B,w,H/2,W/2) that a teacher's can be compared with."""
         # The embedding and the gain stay in float32 under autocast: bfloat16 has three digits, and an
         # exposure wrong by 0.4 % is a level.
         with torch.autocast(x.device.type, enabled=False):
@@ -165,9 +182,9 @@ class VelocityNet(nn.Module):
         skip1 = self.encode1(h, embedding)
         skip2 = self.encode2(self.down1(skip1), embedding)
         h = self.middle(self.down2(skip2), embedding)
-        h = self.decode2(F.pixel_shuffle(self.up2(h), 2) + skip2, embedding)
-        h = self.decode1(F.pixel_shuffle(self.up1(h), 2) + skip1, embedding)
-        return F.pixel_shuffle(cells - lifted + self.out(h).float(), 2)
+        map2 = self.decode2(F.pixel_shuffle(self.up2(h), 2) + skip2, embedding)
+        map1 = self.decode1(F.pixel_shuffle(self.up1(map2), 2) + skip1, embedding)
+        return F.pixel_shuffle(cells - lifted + self.out(map1).float(), 2), (map2, map1)
 
 
 class Student(nn.Module):

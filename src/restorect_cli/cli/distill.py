@@ -1,0 +1,148 @@
+"""`restorect distill`: a student that learns from a teacher, ready for `enhance`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .options import Quiet, choose
+from .output import Output
+from .train import TRAIN_DEVICES, need_torch, train_to_the_end
+
+if TYPE_CHECKING:
+    from ..training.plan import Plan
+    from ..training.recipe import Recipe
+
+
+def distill(
+    teacher: Annotated[
+        Path,
+        typer.Option(
+            metavar="WEIGHTS", help="The teacher: ema.safetensors or checkpoint.pt of its run.", show_default=False
+        ),
+    ],
+    data: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder that holds the folders the recipe names.", show_default=False)
+    ],
+    recipe: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="RECIPE",
+            help="A recipe for a student, that comes along or a TOML file "
+            "[default: recipe.toml in DIR, else that of the teacher's task].",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="RUN",
+            help="Folder of this run; the student is put below it [default: runs/TASK-NET-distilled].",
+            show_default=False,
+        ),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in RUN stopped.")] = False,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MINUTES", min=0, help="Stop after so long, with a checkpoint to resume from.", show_default=False
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print sizes, steps, hours and memory, and train nothing.")
+    ] = False,
+    licence: Annotated[str, typer.Option(help="Licence of the weights, an SPDX name.")] = "LicenseRef-unstated",
+    training_data: Annotated[str, typer.Option(help="One sentence: what it learned from.")] = "not stated",
+    device: Annotated[
+        str, typer.Option("--device", "-d", metavar="|".join(TRAIN_DEVICES), help="Where to train.")
+    ] = "cpu",
+    threads: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="CPU threads [default: all].", show_default=False)
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Trains a student that learns from a teacher, and exports it. Needs the extra `train`.
+
+    A teacher sees the clean pictures: its vectors tell what no degraded picture does. The student learns to generate
+    them by a latent flow, and to compute as the teacher does. First train a teacher with `restorect train`. A recipe's
+    [distill] table weighs what is learned from it; without one the usual weights hold.
+
+    At the end RUN holds the student in a folder named like it, checked against torch, with a card.
+
+    \b
+    Examples:
+      restorect degrade ./photos --task denoise -o ./pairs          then, from these pairs:
+      restorect train --data ./pairs --net teacher-tiny
+      restorect distill --data ./pairs --teacher runs/denoise-teacher-tiny/ema.safetensors
+      restorect enhance noisy.jpg --task denoise --model runs/denoise-s-distilled/denoise-s
+
+    \b
+    From the folders of pictures that the shipped recipes name:
+      restorect train --task low-light --net teacher-small --data ./pictures
+      restorect distill low-light-s-distilled --data ./pictures --teacher runs/low-light-teacher-small/ema.safetensors
+    """
+    choose("--device", device, TRAIN_DEVICES)
+    need_torch()
+    from ..training.choice import RUNS
+    from ..training.distillation import naming_its_teacher, task_of
+    from ..training.loop import Trainer
+    from ..training.pairs import RECIPE_FILE
+    from ..training.ranks import join
+    from ..training.recipe import load_recipe
+
+    own = data / RECIPE_FILE
+    name = recipe or (str(own) if own.is_file() else f"{task_of(teacher)}-s-distilled")
+    chosen = naming_its_teacher(load_recipe(name), teacher)
+    run = output or RUNS / f"{chosen.task}-{chosen.net}-distilled"
+    with join(device) as ranks:
+        out = Output(quiet=quiet or not ranks.leads)
+        if dry_run:
+            if ranks.leads:
+                _tell_plan(chosen, ranks.device, teacher, threads, out)
+            return
+        trainer = Trainer(chosen, data, run, ranks=ranks, threads=threads, resume=resume, teacher=teacher)
+        train_to_the_end(trainer, time_limit, out)
+        if ranks.leads and trainer.iteration >= chosen.iterations:
+            _export(run, licence, training_data, out)
+
+
+def _tell_plan(recipe: Recipe, device: str, teacher: Path, threads: int | None, out: Output) -> None:
+    import torch
+
+    from ..training.plan import make_plan
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    plan = make_plan(recipe, device, teacher)
+    out.result(_described(plan, recipe), asdict(plan) | {"hours": plan.hours})
+
+
+def _described(plan: Plan, recipe: Recipe) -> str:
+    memory = "" if plan.memory_bytes is None else f", {plan.memory_bytes / 1e9:.1f} GB at the peak"
+    steps = "; ".join(f"{phase.iterations} steps ({phase.name}) of {phase.seconds:.2f} s" for phase in plan.phases)
+    teacher = "" if recipe.distill is None else f", {recipe.distill.teacher} {plan.frozen:,}"
+    return (
+        f"{recipe.task}: student-{recipe.net} and adapters {plan.trained:,} parameters{teacher}; {steps}; "
+        f"about {plan.hours:.1f} hours on this device{memory}"
+    )
+
+
+def _export(run: Path, licence: str, training_data: str, out: Output) -> None:
+    from ..training.card import write_card
+    from ..training.export import describe, export, load_weights
+
+    student, recipe = load_weights(run / "ema.safetensors")
+    spec = describe(student, recipe, licence=licence, training_data=training_data)
+    folder = run / spec.name
+    export(student, spec, folder)
+    write_card(folder, spec, recipe, run / "log.jsonl")
+    out.result(
+        f"{spec.name}: {spec.parameters} parameters, exported to {folder}; "
+        f"restorect enhance IN --task {spec.task} --model {folder}",
+        {"name": spec.name, "folder": str(folder), "parameters": spec.parameters},
+    )

@@ -1,0 +1,150 @@
+"""Stage II: a student learns from a teacher that saw the truth (RestoRect, arXiv 2509.23480).
+
+    vector      the prior generates the teacher's vectors by its latent flow; gradient through all of its steps
+    velocity    the same flow's velocity on the straight path from noise to the teacher's vectors
+    maps        decoder maps at 1/4 and 1/2 of the resolution are pulled to the teacher's, where both nets look at the
+                same picture, which is at t = 1
+    output      the displacement is pulled to the one that the teacher's picture implies
+    flow, consistency    as without a teacher (objective.py)
+
+In the first phase only the prior learns, from the first two: the velocity net need not follow vectors that still move.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from ..errors import InputError, UsageError
+from .losses.flex import Adapters, flex, matched, over_layers
+from .losses.latent import vector_errors, velocity_errors
+from .nets.latent import LatentFlow
+from .nets.student import Student
+from .nets.teacher import TEACHERS, Restoration, Teacher
+from .objective import Objective, draw, flow_target, path_point, sample_errors
+from .ranks import Ranks
+from .recipe import DistillRecipe, Recipe
+from .stage import Tensors
+
+
+class Distillation(Objective):
+    """A student with the losses of both papers; the teacher is frozen."""
+
+    def __init__(self, student: Student, teacher: Teacher, recipe: Recipe, ranks: Ranks) -> None:
+        super().__init__(student, recipe, ranks)
+        if recipe.distill is None:
+            raise ValueError("the recipe has no [distill] table")
+        self.distill: DistillRecipe = recipe.distill
+        self.teacher = teacher.requires_grad_(False).eval()
+        w, d = student.shape.width, teacher.shape.width
+        self.aside = Adapters((2 * w, w), (4 * d, 2 * d)) if self.distill.maps_weight else nn.Module()
+        self.weights = {
+            **self.weights,
+            "output": self.distill.output_weight,
+            "maps": self.distill.maps_weight,
+            "vector": self.distill.vector_weight,
+            "velocity": self.distill.velocity_weight,
+        }
+        self.flow = student.prior.flow
+        self.first_phase = 0 if self.flow is None else round(recipe.iterations * self.distill.first_phase)
+        self.partial = self.first_phase > 0
+
+    def forward(self, batch: Tensors, iteration: int) -> dict[str, Tensor]:
+        with torch.no_grad():
+            vectors = self.teacher.encode(batch.y, batch.x)
+        latent: dict[str, Tensor] = {}
+        condition = self.student.prior.condition(batch.thumb, batch.statistics)
+        if self.flow is not None:
+            latent = self._latent(self.flow, condition, torch.cat(vectors, dim=1), iteration)
+        if iteration < self.first_phase:
+            return latent
+        draws = draw(self.recipe, iteration)
+        t = self.ranks.share(draws.t).to(batch.y.device)
+        z = self.student.prior.latent(condition)
+        prediction, maps = self.student.velocity.evaluate(path_point(batch.y, batch.x, t), t, z)
+        terms = self.terms(batch, iteration, draws, t, z, prediction)
+        if self.distill.output_weight or self.distill.maps_weight:
+            with torch.no_grad():
+                shown = self.teacher.transformer(batch.y, *vectors)
+            terms |= self._shown(shown, batch, t, prediction, maps)
+        return terms | latent
+
+    def _latent(self, flow: LatentFlow, condition: Tensor, wanted: Tensor, iteration: int) -> dict[str, Tensor]:
+        generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + iteration + 500_000)
+        size = (self.recipe.batch, wanted.shape[1])
+        noise = self.ranks.share(torch.randn(size, generator=generator)).to(wanted.device)
+        t = self.ranks.share(torch.rand(self.recipe.batch, generator=generator)).to(wanted.device)
+        return {
+            "vector": vector_errors(flow(condition), wanted).sum() / self.recipe.batch,
+            "velocity": velocity_errors(flow, condition, wanted, noise, t).sum() / self.recipe.batch,
+        }
+
+    def _shown(
+        self, shown: Restoration, batch: Tensors, t: Tensor, prediction: Tensor, maps: tuple[Tensor, Tensor]
+    ) -> dict[str, Tensor]:
+        terms: dict[str, Tensor] = {}
+        if self.distill.output_weight:
+            wanted = flow_target(batch.y, shown.restored, t, self.recipe.target)
+            terms["output"] = sample_errors(prediction, wanted, "l1").sum() / self.recipe.batch
+        if self.distill.maps_weight:
+            compare = flex if self.distill.maps == "flex" else matched
+            errors = over_layers(compare, shown.maps[:2], self.aside(maps))
+            terms["maps"] = (errors * (t == 1)).sum() / self.recipe.batch
+        return terms
+
+
+def load_teacher(path: Path, recipe: Recipe) -> Teacher:
+    """The averaged weights of a teacher, from the ema.safetensors or the checkpoint.pt of its run.
+
+    Raises InputError for a file that holds none, UsageError for one of another size or task than `recipe` asks for.
+    """
+    taught, weights = _read(path)
+    wanted = None if recipe.distill is None else recipe.distill.teacher
+    if taught.net not in TEACHERS or wanted not in (None, taught.net):
+        found = taught.net if taught.net in TEACHERS else f"a student of size {taught.net}"
+        raise UsageError(
+            f"{path} holds {found}, not {wanted or 'a teacher'}", "the recipe's [distill] names the teacher"
+        )
+    if taught.task != recipe.task:
+        raise UsageError(f"{path} was taught {taught.task}, not {recipe.task}", "train a teacher on the student's task")
+    teacher = Teacher(TEACHERS[taught.net])
+    try:
+        teacher.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(f"{path} is of another version of {taught.net}", "train the teacher anew") from error
+    return teacher
+
+
+def naming_its_teacher(recipe: Recipe, path: Path) -> Recipe:
+    """The recipe as one that distils, from a teacher of the size that `path` holds; raises as `load_teacher`.
+
+    A recipe without a [distill] table gets the usual weights.
+    """
+    load_teacher(path, recipe)
+    taught, _ = _read(path)
+    own = {} if recipe.distill is None else recipe.distill.model_dump()
+    distill = DistillRecipe.model_validate({**own, "teacher": taught.net})
+    return recipe.model_copy(update={"distill": distill})
+
+
+def task_of(path: Path) -> str:
+    """The task that a teacher was taught; InputError for a file that holds no net."""
+    return _read(path)[0].task
+
+
+def _read(path: Path) -> tuple[Recipe, dict[str, Any]]:
+    """Recipe and weights. Never unpickles: a file from elsewhere must not run code."""
+    try:
+        if path.suffix == ".pt":
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            return Recipe.model_validate_json(state["recipe"]), state["ema"]
+        with safe_open(path, framework="pt") as file:
+            weights = {name: file.get_tensor(name) for name in file.keys()}
+            return Recipe.model_validate_json(file.metadata()["recipe"]), weights
+    except Exception as error:
+        fix = f"name the ema.safetensors of a teacher's run ({str(error).splitlines()[0] if str(error) else error!r})"
+        raise InputError(f"{path} holds no teacher", fix) from error

@@ -1,0 +1,63 @@
+"""HVI, a colour space in which dark colours lie close together and red has no seam (HVI-CIDNet, arXiv 2502.20272).
+
+    C = (sin(pi I / 2) + eps)^k      H = C S cos(2 pi h)      V = C S sin(2 pi h)      I = max(R,G,B)
+
+with hue h in [0,1) and saturation S of HSV. The exponent k is fixed: as a part of a loss it would be learned to
+whatever makes the loss small.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+K = 0.2
+EPSILON = 1e-8
+LOSS_EPSILON = 1 / 255
+"""In the loss: below a level neither hue nor saturation means anything, and their slope would be without bound."""
+
+
+def to_hvi(image: Tensor, epsilon: float = EPSILON) -> Tensor:
+    """RGB (B,3,H,W) in [0,1] -> (H, V, I): H and V in [-1,1], I in [0,1]."""
+    red, green, blue = image.unbind(dim=1)
+    value = image.amax(dim=1)
+    chroma = value - image.amin(dim=1)
+    grey = chroma == 0
+    divisor = torch.where(grey, torch.ones_like(chroma), chroma)
+    sextant = torch.where(
+        value == red,
+        (green - blue) / divisor,
+        torch.where(value == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor),
+    )
+    angle = sextant * (math.pi / 3)  # 2 pi h with h = sextant / 6
+    radius = _collapse(value, epsilon) * chroma / (value + epsilon)
+    return torch.stack([radius * angle.cos(), radius * angle.sin(), value], dim=1)
+
+
+def to_rgb(hvi: Tensor, epsilon: float = EPSILON) -> Tensor:
+    """(H, V, I) (B,3,H,W) -> RGB in [0,1]; what lies outside the space is brought to its border."""
+    value = hvi[:, 2].clamp(0, 1)
+    collapse = _collapse(value, epsilon)
+    h, v = ((hvi[:, i].clamp(-1, 1) / collapse).clamp(-1, 1) for i in (0, 1))
+    saturation = torch.hypot(h, v).clamp(max=1)
+    hue = torch.atan2(v, h) / (2 * math.pi) % 1
+    sextant = (6 * hue).floor()
+    part = 6 * hue - sextant
+    p, q, r = (value * (1 - saturation * f) for f in (1, part, 1 - part))
+    colours = [(value, r, p), (q, value, p), (p, value, r), (p, q, value), (r, p, value), (value, p, q)]
+    rgb = torch.stack(colours[0], dim=1)
+    for index, colour in enumerate(colours[1:], start=1):
+        rgb = torch.where((sextant % 6 == index)[:, None], torch.stack(colour, dim=1), rgb)
+    return rgb
+
+
+def hvi_errors(prediction: Tensor, wanted: Tensor) -> Tensor:
+    """Per sample (B,): mean absolute errors of H, V and I added, of RGB pictures, which are clipped to [0,1]."""
+    difference = to_hvi(prediction.clamp(0, 1), LOSS_EPSILON) - to_hvi(wanted.clamp(0, 1), LOSS_EPSILON)
+    return difference.abs().sum(dim=1).mean(dim=(1, 2))
+
+
+def _collapse(value: Tensor, epsilon: float) -> Tensor:
+    return ((math.pi / 2 * value).sin() + epsilon) ** K

@@ -1,0 +1,55 @@
+"""What the loop trains: a net together with its losses, as one module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """`data.Batch` on the device: y, x (B,3,H,W); thumb (B,3,h,w); statistics (B,9)."""
+
+    y: Tensor
+    x: Tensor
+    thumb: Tensor
+    statistics: Tensor
+
+
+class Stage(nn.Module):
+    """A net in training. DistributedDataParallel sees one forward per step."""
+
+    net: nn.Module
+    """What is averaged, validated and saved as the run's weights."""
+
+    aside: nn.Module
+    """Trained along with the net and kept in checkpoints only."""
+
+    weights: Mapping[str, float]
+    """Of the terms in their sum; a term of weight 0 is logged and trains nothing."""
+
+    partial = False
+    """Whether some iterations leave parameters without a gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.aside = nn.Module()
+
+    def forward(self, batch: Tensors, iteration: int) -> dict[str, Tensor]:
+        """This process's part of every term: its samples' sum over the size of the whole batch. The first leads."""
+        raise NotImplementedError
+
+    def loss(self, terms: Mapping[str, Tensor]) -> Tensor:
+        """The weighted sum; of a term of weight 0 not even a gradient of zeros is computed."""
+        return torch.stack([self.weights[name] * term for name, term in terms.items() if self.weights[name]]).sum()
+
+    def restored(self, net: nn.Module, batch: Tensors) -> dict[str, Tensor]:
+        """Pictures (B,3,H,W) that `net`, a copy of the stage's own, makes of `batch`, by how; "" is as in use."""
+        raise NotImplementedError
+
+    def inner_convolutions(self) -> list[Tensor]:
+        """Weights of convolutions that `Optimiser` steps as matrices."""
+        raise NotImplementedError

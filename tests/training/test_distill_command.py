@@ -1,0 +1,120 @@
+"""`restorect distill` from a teacher to a student that `enhance` uses, and what it says when things do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from restorect_cli.cli.app import main
+from restorect_cli.restore import Restorer
+from restorect_cli.training import export as exporting
+from restorect_cli.training.export import load_weights
+from restorect_cli.training.loop import Trainer
+from restorect_cli.training.recipe import Recipe
+
+from .conftest import picture
+
+RECIPE = """
+task = "denoise"
+net = "tiny"
+iterations = 4
+batch = 2
+crop_px = 32
+validate_every = 4
+log_every = 2
+source = [{folder = "pairs", degrade = "pair", weight = 1}]
+
+[distill]
+first_phase = 0.25
+"""
+
+Distill = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def distill(
+    data: Path,
+    teacher_recipe: Recipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Distill:
+    """Runs the command on r.toml, data/, run/ and a teacher in the folder we are in."""
+    monkeypatch.chdir(tmp_path)
+    Path("r.toml").write_text(RECIPE)
+    trainer = Trainer(teacher_recipe, data, Path("teacher"), threads=1)
+    trainer.save()
+
+    def distill(*arguments: str, teacher: str = "teacher/ema.safetensors") -> tuple[int, str, str]:
+        capsys.readouterr()
+        fixed = ["--teacher", teacher, "--data", "data", "-o", "run", "--threads", "1"]
+        code = main(["distill", "r.toml", *fixed, *arguments])
+        return (code, *capsys.readouterr())
+
+    return distill
+
+
+def test_a_student_is_distilled_in_parts_exported_and_used(distill: Distill, monkeypatch: pytest.MonkeyPatch):
+    code, out, _ = distill("--time-limit", "0")
+    assert code == 0 and "stopped at iteration 1 of 4" in out and not Path("run/denoise-tiny").exists()
+    code, out, _ = distill("--resume", "--licence", "CC0-1.0", "--training-data", "waves")
+    assert code == 0 and "run: done" in out and "exported to run/denoise-tiny" in out
+    assert "Distilled from a teacher-tiny" in Path("run/denoise-tiny/card.md").read_text()
+    assert "prior.flow.velocity.outlet.weight" in load_file("run/ema.safetensors")
+
+    restorer = Restorer("denoise", model="run/denoise-tiny", device="cpu", threads=1)
+    image = picture(3, 48, 72)
+    restored = restorer.restore(image)
+    assert np.array_equal(restored, restorer.restore(image))  # no random start
+    student, _ = load_weights(Path("run/ema.safetensors"))
+    from .test_export import exporting_inputs
+
+    with torch.no_grad():
+        expected = image - student(*exporting_inputs(image))[0].permute(1, 2, 0).numpy()
+    np.testing.assert_allclose(restored, expected, atol=5e-5)
+    assert exporting.PARITY <= 2e-5
+
+
+def test_a_dry_run_tells_the_plan_and_writes_nothing(distill: Distill):
+    code, out, _ = distill("--dry-run")
+    assert code == 0 and "teacher-tiny" in out and "1 steps (prior)" in out and "hours on this device" in out
+    assert not Path("run").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "teacher", "code", "said"),
+    [
+        (RECIPE, "none.pt", 1, "none.pt holds no teacher"),
+        (RECIPE, "r.toml", 1, "r.toml holds no teacher"),
+        (RECIPE.replace('task = "denoise"', 'task = "derain"'), None, 2, "was taught denoise, not derain"),
+        (RECIPE + 'teacher = "teacher-paper"\n', None, 2, "holds teacher-tiny, not teacher-paper"),
+        (RECIPE + 'teacher = "teacher-huge"\n', None, 2, "key 'distill.teacher'"),
+        (RECIPE.replace('"tiny"', '"teacher-tiny"'), None, 2, "only a student learns from a teacher"),
+    ],
+)
+def test_what_does_not_fit_is_told_on_one_line(distill: Distill, text: str, teacher: str | None, code: int, said: str):
+    Path("r.toml").write_text(text)
+    result = distill(teacher=teacher or "teacher/ema.safetensors")
+    assert result[0] == code and said in result[2] and len(result[2].splitlines()) == 1, result
+    assert not Path("run").exists()
+
+
+def test_a_teacher_of_another_version(distill: Distill):
+    state = torch.load("teacher/checkpoint.pt", weights_only=True)
+    state["ema"].pop("low.layers.0.bias")
+    torch.save(state, "teacher/old.pt")
+    code, _, err = distill(teacher="teacher/old.pt")
+    assert code == 1 and "is of another version of teacher-tiny" in err
+
+
+def test_a_data_folder_with_a_recipe_needs_no_more(distill: Distill):
+    """As `degrade` leaves it; the run goes where the next command looks for it."""
+    Path("data/recipe.toml").write_text(RECIPE.split("[distill]")[0])
+    teacher = ["--teacher", "teacher/ema.safetensors", "--data", "data", "--threads", "1"]
+    assert main(["distill", *teacher, "--time-limit", "0"]) == 0
+    assert Path("runs/denoise-tiny-distilled/ema.safetensors").is_file()
