@@ -276,7 +276,7 @@ def test_a_task_alone_takes_the_shipped_recipe_and_says_what_it_needs(train: Tra
     result = train(form=["--task", "denoise", "--net", "tiny"])
     chosen, warning, error = result.err.splitlines()
     assert chosen == "denoise, student-tiny: recipe denoise-s, run runs/denoise-tiny"
-    assert "Train denoise-s-first then denoise-s-second first, then --init runs/denoise-s-second/ema.saf" in warning
+    assert "Train denoise-s-first then denoise-s-second then denoise-s-third first, then --init runs/denoise-s-third/ema.saf" in warning
     assert "data lacks folders that the recipe names: clean, denoise/PolyU_train" in error and result.code == 1
 
 

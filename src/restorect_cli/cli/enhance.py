@@ -80,9 +80,9 @@ def enhance(
         bool, typer.Option("--verbose", "-v", help="Also tell which student runs on which device, before it starts.")
     ] = False,
 ) -> None:
-    """Repairs photographs taken in too little light, and noisy ones.
+    """Repairs photographs: too little light, noise, rain streaks.
 
-    Rain streaks and raindrops (--task derain, raindrop) need students that do not come along yet.
+    Raindrops on the lens (--task raindrop) need a student that does not come along yet.
 
     Writes photo.restored.jpg beside photo.jpg unless -o says otherwise, in the same format, depth, size and
     colour space. EXIF (but for the thumbnail), XMP, IPTC captions, colour profile and resolution are kept as far
@@ -90,7 +90,8 @@ def enhance(
     overwritten without --overwrite. Of several images, one that fails does not stop the others; the exit code is
     then 1.
 
-    With --task auto the light and the noise are measured, and the task chosen is told with its reason.
+    With --task auto the light and the noise are measured, and the task chosen is told with its reason. Rain it cannot
+    tell: name that task yourself.
 
     \b
     Examples:

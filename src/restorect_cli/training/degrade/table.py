@@ -97,7 +97,7 @@ class RainLayers:
         piece = layer[top : top + rows, left : left + columns].astype(np.float32) / np.float32(255)
         if rng.random() < 0.5:
             piece = piece[:, ::-1]
-        wet = scene.crop + piece * np.float32(rng.uniform(0.4, 1.1))
+        wet = scene.crop + piece * np.float32(rng.uniform(0.5, 1.3))
         return rain.finish(wet, rng), _thumb_follows(scene, wet)
 
 
