@@ -29,7 +29,6 @@ def spec(**facts) -> StudentSpec:
         max_steps=4,
         size_multiple=8,
         halo_px=8,
-        prior_px=64,
         latent_dim=LATENT_DIM,
         parameters=0,
         licence="Apache-2.0",

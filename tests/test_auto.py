@@ -27,7 +27,7 @@ def picture(level: float, sigma: float) -> np.ndarray:
     ],
 )
 def test_choice(level, sigma_levels, task, words):
-    choice = choose_task(prior_inputs(ArraySource(picture(level, sigma_levels / 255)), 64))
+    choice = choose_task(prior_inputs(ArraySource(picture(level, sigma_levels / 255))))
     assert choice.task == task
     assert words in choice.reason
     assert "\n" not in choice.reason
@@ -37,7 +37,7 @@ def test_choice(level, sigma_levels, task, words):
 def test_a_bright_sky_does_not_hide_a_dark_street(sigma_levels, task):
     street = picture(0.05, sigma_levels / 255)
     street[:60] += 0.7
-    choice = choose_task(prior_inputs(ArraySource(street), 64))
+    choice = choose_task(prior_inputs(ArraySource(street)))
     assert choice.task == task
     assert ("half of the picture is darker than" in choice.reason) == (task == "low-light")
 

@@ -30,8 +30,6 @@ from .restore import Precision, Restorer
 
 AUTO = "auto"
 AUTO_TASKS = ("denoise", "low-light")
-AUTO_PRIOR_PX = 256
-"""Thumbnail that the choice of a task looks at; the student's own prior may want another size."""
 
 Progress = Callable[[int, int], None]  # rows just finished, rows in all
 
@@ -125,7 +123,7 @@ class Repairer:
         """The task for this image: the one named, else by what is measured, else the nearest one installed."""
         if self._fixed is not None:
             return self._fixed
-        choice = choose_task(prior_inputs(view, AUTO_PRIOR_PX))
+        choice = choose_task(prior_inputs(view))
         installed = {student.spec.name for student in store.installed()}
         wanted = f"{choice.task}-{self.settings.model}"
         if wanted in installed:

@@ -126,7 +126,7 @@ class Restorer:
             _copy(source, emit)
             return
         try:
-            latent = self._latent(prior_inputs(source, self.spec.prior_px))
+            latent = self._latent(prior_inputs(source))
             predict = _Predictor(self._velocity, self.spec, latent)
             check_target(predict, self.spec.target)
             passes = [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from restorect_cli.errors import InputError
-from restorect_cli.prior import prior_inputs_batch
+from restorect_cli.prior import statistics_batch
 from restorect_cli.training.data import (
     PairStream,
     load_layers,
@@ -32,7 +32,7 @@ def test_batch_shapes_and_statistics(data: Path, recipe: Recipe):
     batch = PairStream(recipe, data).batch(0)
     assert batch.y.shape == batch.x.shape == (2, 3, 32, 32)
     assert batch.thumb.shape == (2, 3, 100, 150)
-    expected = prior_inputs_batch(np.ascontiguousarray(batch.y.transpose(0, 2, 3, 1)), 160)[1]
+    expected = statistics_batch(np.ascontiguousarray(batch.y.transpose(0, 2, 3, 1)))
     np.testing.assert_allclose(batch.statistics, expected, rtol=1e-5)
 
 

@@ -65,7 +65,7 @@ def exporting_inputs(image: np.ndarray) -> tuple[torch.Tensor, ...]:
     from restorect_cli.prior import prior_inputs
     from restorect_cli.source import ArraySource
 
-    prior = prior_inputs(ArraySource(image), exporting.PRIOR_PX)
+    prior = prior_inputs(ArraySource(image))
     nchw = [torch.from_numpy(a.transpose(2, 0, 1)[None].copy()) for a in (image, prior.thumb)]
     return nchw[0], torch.ones(1), nchw[1], torch.from_numpy(prior.statistics[None])
 

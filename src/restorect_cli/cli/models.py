@@ -212,7 +212,7 @@ def _describe(entry: ManifestEntry | StudentSpec, student: Student | None) -> st
         ("predicts", "cumulative displacement" if entry.target == "cumulative" else "velocity"),
         ("parameters", f"{entry.parameters:,}"),
         ("tiles", f"sides multiples of {entry.size_multiple} px, halo {entry.halo_px} px a step"),
-        ("prior", f"sees the whole picture at up to {entry.prior_px} px, {entry.latent_dim} numbers"),
+        ("prior", f"sees the whole picture once, and tells every tile {entry.latent_dim} numbers"),
         ("licence", entry.licence),
         ("trained on", entry.training_data),
     ]

@@ -54,7 +54,6 @@ class StudentSpec(_Row):
     max_steps: Annotated[int, Field(ge=1, le=4)] = 4
     size_multiple: Annotated[int, Field(ge=1, le=64)] = 8  # height and width of a tile are multiples of this
     halo_px: Annotated[int, Field(ge=0, le=4096)]  # receptive radius of one step, rounded up
-    prior_px: Annotated[int, Field(ge=8, le=4096)] = 256  # longest side of the thumbnail the prior sees
     latent_dim: Annotated[int, Field(ge=1, le=65536)]  # length of z
     parameters: Annotated[int, Field(ge=0)]  # of both graphs together
     licence: str  # SPDX name of the weights' licence

@@ -19,15 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from .. import prior
 from ..errors import InputError
-from ..prior import prior_inputs_batch
+from ..prior import THUMB_SHAPE
 from .degrade import table
 from .degrade.table import Degradation, Scene
 from .recipe import Recipe, SourceRecipe
 
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
-THUMB_SHAPE = (100, 150)  # rows, columns; one shape so that thumbnails stack, close to 3:2
 VALIDATION_SHARE = 0.06
+LEAST_ZOOM = 0.4  # share of a thumbnail's sides that `zoomed` leaves at least
 SAME_SCENE = 0.97  # correlation of two shrunken targets above which they show one scene
 
 Pixels = NDArray[np.uint8]
@@ -166,17 +167,8 @@ def load_layers(root: Path, source: SourceRecipe, crop_px: int) -> list[Pixels]:
 
 
 def thumbnail(pixels: Pixels) -> FloatImage:
-    """The whole picture as THUMB_SHAPE, portrait turned on its side: the prior pools over position."""
-    if pixels.shape[0] > pixels.shape[1]:
-        pixels = np.rot90(pixels)
-    columns = [
-        Image.fromarray(np.ascontiguousarray(pixels[..., c]))
-        .convert("F")
-        .resize(THUMB_SHAPE[::-1], Image.Resampling.BOX)
-        for c in range(3)
-    ]
-    scaled: FloatImage = np.stack([np.asarray(c, np.float32) for c in columns], axis=-1) / np.float32(255)
-    return scaled
+    """The whole picture as the prior will see it in use, (*THUMB_SHAPE, 3)."""
+    return prior.thumbnail(_as_float(pixels))
 
 
 def split(items: Sequence[Item], seed: int = 0) -> tuple[list[Item], list[Item]]:
@@ -232,6 +224,8 @@ class PairStream:
             else table.make("none")
             for source in recipe.source
         ]
+        # How bright a picture is meant to be, only the whole of it tells; rain and drops any part of it.
+        self.zoom = recipe.task != "low-light"
         weights = np.array([source.weight for source in recipe.source])
         self.weights = weights / weights.sum()
 
@@ -244,7 +238,7 @@ class PairStream:
             rng = np.random.default_rng([*seed, 1 + number])  # numpy takes a trailing 0 for nothing
             items = self.train[chosen[number]]
             item = items[rng.integers(len(items))]
-            samples.append(draw(item, self.degradations[chosen[number]], self.recipe.crop_px, rng))
+            samples.append(draw(item, self.degradations[chosen[number]], self.recipe.crop_px, rng, zoom=self.zoom))
         return collate(samples)
 
     def validation_batches(self, size_px: int, limit: int) -> list[tuple[str, Batch]]:
@@ -278,15 +272,20 @@ def _need_folders(recipe: Recipe, root: Path) -> None:
 def collate(samples: Sequence[tuple[FloatImage, FloatImage, FloatImage]]) -> Batch:
     """Stack HWC samples to NCHW arrays and measure the statistics of the degraded crops."""
     y, x, thumb = (np.stack(parts) for parts in zip(*samples, strict=True))
-    _, statistics = prior_inputs_batch(y, y.shape[2])
+    statistics = prior.statistics_batch(y)
     y, x, thumb = (np.ascontiguousarray(a.transpose(0, 3, 1, 2)) for a in (y, x, thumb))
     return Batch(y, x, thumb, statistics)
 
 
 def draw(
-    item: Item, degradation: Degradation, crop_px: int, rng: np.random.Generator, augment: bool = True
+    item: Item,
+    degradation: Degradation,
+    crop_px: int,
+    rng: np.random.Generator,
+    augment: bool = True,
+    zoom: bool = False,
 ) -> tuple[FloatImage, FloatImage, FloatImage]:
-    """One sample (y, x, thumb), each HWC float32."""
+    """One sample (y, x, thumb), each HWC float32; `zoom` lets the thumbnail show any part of the picture (`zoomed`)."""
     height, width = item.clean.shape[:2]
     if augment:
         top, left = int(rng.integers(height - crop_px + 1)), int(rng.integers(width - crop_px + 1))
@@ -295,13 +294,40 @@ def draw(
         top, left, pose = (height - crop_px) // 2, (width - crop_px) // 2, 0
     window = np.s_[top : top + crop_px, left : left + crop_px]
     x = _as_float(_posed(item.clean[window], pose))
-    thumb = item.clean_thumb[:: 1 - 2 * (pose & 1), :: 1 - (pose & 2)]
-    if item.degraded is not None and item.degraded_thumb is not None:
-        thumb = item.degraded_thumb[:: 1 - 2 * (pose & 1), :: 1 - (pose & 2)]
+    thumb = item.clean_thumb if item.degraded_thumb is None else item.degraded_thumb
+    thumb = thumb[:: 1 - 2 * (pose & 1), :: 1 - (pose & 2)]
+    if zoom:
+        thumb = zoomed(thumb, rng)
+    if item.degraded is not None:
         return _as_float(_posed(item.degraded[window], pose)), x, thumb
     averaged = float(np.exp(rng.uniform(np.log(2), np.log(40))))
     y, thumb = degradation(Scene(x, thumb, height, averaged), rng)
     return y, x, thumb
+
+
+def zoomed(thumb: FloatImage, rng: np.random.Generator) -> FloatImage:
+    """In half of the cases a part of the thumbnail, enlarged; and in half of them it is laid on its other side.
+
+    The streaks of a few pairs are seen in their thumbnails at one size and in one direction. A prior that has seen
+    no other takes a portrait's streaks, which lie along the rows of its thumbnail, for something else, and the
+    student then leaves them standing.
+    """
+    if rng.random() < 0.5:
+        share = rng.uniform(LEAST_ZOOM, 1)
+        rows, columns = (max(1, round(share * extent)) for extent in thumb.shape[:2])
+        top, left = (
+            int(rng.integers(own - extent + 1)) for own, extent in zip(thumb.shape, (rows, columns), strict=False)
+        )
+        thumb = thumb[top : top + rows, left : left + columns]
+    if rng.random() < 0.5:
+        thumb = thumb.transpose(1, 0, 2)
+    return _resized(thumb) if thumb.shape[:2] != THUMB_SHAPE else thumb
+
+
+def _resized(thumb: FloatImage) -> FloatImage:
+    size = THUMB_SHAPE[::-1]
+    channels = [Image.fromarray(np.ascontiguousarray(thumb[..., c])) for c in range(3)]
+    return np.stack([np.asarray(c.resize(size, Image.Resampling.BILINEAR), np.float32) for c in channels], axis=-1)
 
 
 def _posed(pixels: Pixels, pose: int) -> Pixels:

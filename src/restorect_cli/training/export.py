@@ -29,7 +29,6 @@ from .nets.teacher import TEACHERS
 from .recipe import Recipe
 from .stages import student_shape
 
-PRIOR_PX = 160  # makes a 600x400 picture 150x100, the size the whole pictures of the training pairs have
 OPSET = 20
 PARITY = 2e-5  # largest difference allowed between torch and ONNX Runtime, a two-hundredth of a level
 
@@ -60,7 +59,6 @@ def describe(student: Student, recipe: Recipe, *, licence: str, training_data: s
         grid=recipe.grid,
         size_multiple=SIZE_MULTIPLE,
         halo_px=receptive_radius_px(student.shape),
-        prior_px=PRIOR_PX,
         latent_dim=student.shape.latent_dim,
         parameters=sum(p.numel() for p in student.parameters()),
         licence=licence,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from .data import THUMB_SHAPE
+from ..prior import THUMB_SHAPE
 from .ranks import Ranks
 from .recipe import Recipe
 from .stage import Stage, Tensors
