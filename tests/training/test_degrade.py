@@ -75,14 +75,14 @@ def test_kernel_is_a_streak_of_the_length_and_direction_asked_for():
 
 def test_heavy_rain_is_heavier_than_light_rain_and_only_adds_light():
     bank = rain.StreakBank.generate(0, 12)
-    image = 0.6 * picture(4, 128, 128)
+    image = 0.3 + 0.5 * picture(4, 128, 128)  # as bright as a photograph
 
     def psnr(lay) -> float:  # type: ignore[no-untyped-def]
         errors = [np.mean((np.clip(lay(image, bank, np.random.default_rng(s)), 0, 1) - image) ** 2) for s in range(40)]
         return float(np.median(-10 * np.log10(np.array(errors) + 1e-9)))
 
     assert 20 < psnr(rain.light_rain) < 34  # Rain100L's inputs lie near 27 dB
-    assert 10 < psnr(rain.heavy_rain) < 20  # Rain100H's near 13.5
+    assert 8 < psnr(rain.heavy_rain) < 14  # half of Rain100H's inputs have less than 12
     assert (rain.light_rain(image, bank, np.random.default_rng(1)) >= image - 1e-6).all()
 
 

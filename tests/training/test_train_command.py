@@ -327,7 +327,11 @@ def test_a_second_interruption_stops_at_once(train: Train, stopped: bytes, monke
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(Trainer, "step", insistent)
-    result = train("--resume")
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background
+    try:
+        result = train("--resume")
+    finally:
+        signal.signal(signal.SIGINT, inherited)
     assert result.code == 130 and "interrupted" in result.err
     assert Path("run/checkpoint.pt").read_bytes() == stopped
 

@@ -41,7 +41,8 @@ def drops(
     """
     height, width = image.shape[:2]
     picture_height = float(height if picture_height_px is None else picture_height_px)
-    scale = picture_height / 480 * rng.uniform(0.8, 1.6)
+    # Photographs to be repaired are larger than most to train on: in them a drop covers more pixels.
+    scale = picture_height / 480 * float(np.exp(rng.uniform(np.log(0.8), np.log(2.6))))
     linear = np.clip(image, 0, 1) ** GAMMA
     shown = shrunk(linear, max(1, height // 100)) if whole is None else np.clip(whole, 0, 1) ** GAMMA
     drop_height, centre_row, centre_column = height_map(height, width, scale, rng, coverage)
@@ -49,7 +50,7 @@ def drops(
     layer, mask = refract(
         surroundings, drop_height, centre_row, centre_column, rng.uniform(0.5, 1) * picture_height, rng
     )
-    radius = max(0.6, float(np.exp(rng.uniform(np.log(1.6), np.log(9)))) * scale)
+    radius = max(0.6, float(np.exp(rng.uniform(np.log(1.6), np.log(11)))) * scale)
     blurred = disc_blur(np.concatenate([layer, mask[..., None]], axis=2), radius)
     layer, mask = blurred[..., :3], blurred[..., 3:]
     opacity = np.float32(rng.uniform(0.8, 1.0))
