@@ -1,4 +1,4 @@
-"""restorect repairs photographs: low light, noise, rain, on a plain CPU.
+"""restorect repairs photographs: low light, noise, rain, raindrops, on a plain CPU.
 
     from restorect_cli import Restorer, restore_file
 

@@ -67,7 +67,7 @@ def restorect(
         bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Repairs photographs on a plain CPU, offline: low light, noise, rain.
+    """Repairs photographs on a plain CPU, offline: low light, noise, rain, raindrops.
 
     \b
     Examples:

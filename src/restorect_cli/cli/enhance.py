@@ -80,9 +80,7 @@ def enhance(
         bool, typer.Option("--verbose", "-v", help="Also tell which student runs on which device, before it starts.")
     ] = False,
 ) -> None:
-    """Repairs photographs: too little light, noise, rain streaks.
-
-    Raindrops on the lens (--task raindrop) need a student that does not come along yet.
+    """Repairs photographs: too little light, noise, rain streaks, raindrops on the lens.
 
     Writes photo.restored.jpg beside photo.jpg unless -o says otherwise, in the same format, depth, size and
     colour space. EXIF (but for the thumbnail), XMP, IPTC captions, colour profile and resolution are kept as far
