@@ -131,11 +131,18 @@ def bench(
         str, typer.Option(metavar="MEGAPIXELS,...", help="Sizes of picture that --speed measures.")
     ] = "0.25,1,4,12,48",
     csv: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write one line per picture and method.", show_default=False)
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write one line per picture and method; replaced if it is there.", show_default=False
+        ),
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.html", help="Write a page with tables, plots and sliders.", show_default=False),
+        typer.Option(
+            metavar="FILE.html",
+            help="Write a page with tables, plots and sliders; replaced if it is there.",
+            show_default=False,
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted run of the same sets and settings.")
@@ -174,9 +181,8 @@ def bench(
     from ..bench.benchmark import Benchmark, Order
     from ..bench.methods import peer_spec
 
-    for path in (csv, report):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise UsageError(f"there is no folder {path.absolute().parent}", "make it first")
+    _check_output("--csv", csv, (".csv",))
+    _check_output("--report", report, (".html", ".htm"))
     peers = [peer_spec(text, command=False) for text in peer or []]
     peers += [peer_spec(text, command=True) for text in peer_cmd or []]
     order = Order(
@@ -218,6 +224,16 @@ def bench(
         out.say(f"report: {report}")
     if outcome.problems:
         raise typer.Exit(InputError.exit_code)
+
+
+def _check_output(option: str, path: Path | None, suffixes: tuple[str, ...]) -> None:
+    """Before anything is measured: a file that could not be written, or that is meant for something else."""
+    if path is None:
+        return
+    if path.suffix.lower() not in suffixes or path.is_dir():
+        raise UsageError(f"{option} cannot be {path}", f"name a file that ends in {suffixes[0]}")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"there is no folder {path.absolute().parent}", "make it first")
 
 
 def _speed(out: Output, task: str, model: str, device: str, threads: int | None, steps: int | None, sizes: str) -> None:
