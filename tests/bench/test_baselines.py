@@ -85,7 +85,7 @@ def test_peers_that_cannot_be_meant(text: str, command: bool):
 
 def test_an_onnx_peer(tmp_path):
     """A student's prior has two inputs and is no peer; a doubling of one input is."""
-    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnx")
     prior = make_student(tmp_path / "denoise-s", "identity", name="denoise-s", task="denoise", size="s") / "prior.onnx"
     with pytest.raises(UsageError, match="takes 2 inputs"):
         peers.OnnxPeer("prior", str(prior), 1)
