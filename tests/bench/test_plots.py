@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from restorect_cli.bench.plots import quality_against_seconds, spread
+from restorect_cli.bench.plots import BOTTOM, HEIGHT, quality_against_seconds, spread
 
 
 def heights(svg: str, name: str) -> float:
@@ -17,6 +17,11 @@ def test_names_of_close_dots_do_not_overlap():
     ElementTree.fromstring(str(plot.svg))
     placed = sorted(heights(str(plot.svg), name) for name in "abc")
     assert all(below - above >= 16 for above, below in zip(placed, placed[1:], strict=False))
+
+
+def test_names_stay_above_the_axis():
+    plot = quality_against_seconds([("a", 1.0, 30.0), ("b", 1.0, 20.0), ("c", 1.0, 20.0), ("d", 1.0, 20.0)], "PSNR")
+    assert max(heights(str(plot.svg), name) for name in "abcd") < HEIGHT - BOTTOM
 
 
 def test_a_dot_alone_has_its_name_beside_it():

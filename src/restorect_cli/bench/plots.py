@@ -84,7 +84,18 @@ def spread(scores: Sequence[tuple[str, Sequence[float]]], quality: str) -> Plot:
 
 
 def _apart(places: Sequence[tuple[float, float]]) -> list[float]:
-    """Heights of the names of dots at these places (x, y): beside the dot, or lower where another name is there."""
+    """Heights of the names of dots at these places (x, y): beside the dot, or lower where another name is there.
+
+    Where there is no more room below, the lowest stays and the others move up.
+    """
+    lowered = _stacked(places)
+    if max(lowered, default=0) <= HEIGHT - BOTTOM - 8:
+        return lowered
+    return [-height for height in _stacked([(x, -y) for x, y in places])]
+
+
+def _stacked(places: Sequence[tuple[float, float]]) -> list[float]:
+    """Heights at least a line apart where names could meet, moved towards larger values."""
     heights = [y for _, y in places]
     placed: list[int] = []
     for index in sorted(range(len(places)), key=lambda index: places[index][1]):

@@ -63,6 +63,7 @@ def _set(one: SetOutcome) -> dict[str, Any]:
         "name": one.name,
         "protocol": protocol(one),
         "student": one.student,
+        "reference": one.ours if one.ours != "input" else None,
         "home": row.home,
         "licence": row.licence,
         "has_settings": bool(one.settings[0].name),
