@@ -103,6 +103,7 @@ def test_bad_pairs_are_listed_and_the_rest_is_scored(run: Run, make_pairs: MakeP
         (["--report", "absent/out.html"], 2, "there is no folder"),
         (["--report", "out.pdf"], 2, "--report cannot be out.pdf"),
         (["--csv", "."], 2, "--csv cannot be ."),
+        (["--speed", "--csv", "a.csv", "--resume"], 2, "cannot go with --csv, --resume"),
         (["--peer-cmd", "x=/absent/program {in} {out}"], 2, "there is no program /absent/program"),
         (["--dataset", ""], 2, "neither a folder nor"),
         (["--model", "xl"], 2, "unknown model 'xl'"),

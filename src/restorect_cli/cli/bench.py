@@ -175,6 +175,11 @@ def bench(
         return _list(out)
 
     if speed:
+        unused = {"--dataset": dataset, "--metrics": metrics, "--csv": csv, "--report": report, "--peer": peer}
+        unused |= {"--peer-cmd": peer_cmd, "--baselines": all_baselines, "--baseline": baseline, "--resume": resume}
+        if any(unused.values()):
+            named = ", ".join(option for option, value in unused.items() if value)
+            raise UsageError(f"--speed scores no pictures, so it cannot go with {named}", "run the two apart")
         return _speed(out, task or "denoise", model, device, threads, steps, sizes)
 
     from ..bench import records
@@ -256,7 +261,7 @@ def _speed(out: Output, task: str, model: str, device: str, threads: int | None,
         costs.append(cost)
         point = cost.point
         text = f"{cost.student} {point.megapixels:6g} MP, "
-        text += f"{point.threads} threads, {point.precision}, {point.steps} steps: "
+        text += f"{_counted(point.threads, 'thread')}, {point.precision}, {_counted(point.steps, 'step')}: "
         text += f"{cost.seconds_per_megapixel:.3f} s/MP"
         text += f", peak {cost.peak_bytes / 1e9:.2f} GB" if cost.peak_bytes else ""
         text += f", {100 * cost.share:.0f} % of the matrix-product rate" if cost.share else ""
@@ -265,6 +270,10 @@ def _speed(out: Output, task: str, model: str, device: str, threads: int | None,
     exponents = growth(costs)
     if exponents:
         out.say(f"time grows as size^{exponents[0]:.2f}, memory as size^{exponents[1]:.2f} (1 is linear)")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' if count != 1 else ''}"
 
 
 def _list(out: Output) -> None:
