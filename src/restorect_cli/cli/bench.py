@@ -175,8 +175,14 @@ def bench(
         return _list(out)
 
     if speed:
-        unused = {"--dataset": dataset, "--metrics": metrics, "--csv": csv, "--report": report, "--peer": peer}
-        unused |= {"--peer-cmd": peer_cmd, "--baselines": all_baselines, "--baseline": baseline, "--resume": resume}
+        unused: dict[str, object] = {"--dataset": dataset, "--metrics": metrics, "--csv": csv, "--report": report}
+        unused |= {
+            "--peer": peer,
+            "--peer-cmd": peer_cmd,
+            "--baselines": all_baselines,
+            "--baseline": baseline,
+            "--resume": resume,
+        }
         if any(unused.values()):
             named = ", ".join(option for option, value in unused.items() if value)
             raise UsageError(f"--speed scores no pictures, so it cannot go with {named}", "run the two apart")
