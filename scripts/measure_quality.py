@@ -4,6 +4,8 @@
     python scripts/measure_quality.py low-light FOLDER                              folder with input/ and target/
     python scripts/measure_quality.py derain FOLDER --luma [--targets FOLDER2]
 
+A folder that is not there is looked for by its name below the folder that RESTORECT_DATA names.
+
 Noise: Gaussian, sigma in 8-bit levels, numpy.random.default_rng(0) restarted for each picture, not
 clipped unless asked. RGB PSNR, or Y with --luma; 8-bit rounding, no crop, nothing fitted to the truth.
 """
@@ -19,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 from restorect_cli import Restorer
+from restorect_cli.bench.datasets import find_dataset
 from restorect_cli.metrics import psnr
 
 EXTENSIONS = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
@@ -30,6 +33,13 @@ def pictures(folder: Path) -> dict[str, Path]:
 
 def read(path: Path) -> np.ndarray:
     return np.asarray(Image.open(path).convert("RGB"), np.float32) / 255
+
+
+def located(folder: Path, task: str) -> Path:
+    """The folder, or the one of its name below RESTORECT_DATA."""
+    if folder.is_dir():
+        return folder
+    return find_dataset(folder.parts[0], task=task).folder.joinpath(*folder.parts[1:])
 
 
 def row(
@@ -67,6 +77,8 @@ def main() -> None:
     parser.add_argument("--each", action="store_true", help="print every picture")
     parser.add_argument("--json", action="store_true", help="print rows for the manifest of students")
     args = parser.parse_args()
+    args.folder = located(args.folder, args.task)
+    args.targets = located(args.targets, args.task) if args.targets else None
     restorer = Restorer(
         args.task, model=args.model, steps=args.steps, precision=args.precision, threads=args.threads, device="cpu"
     )

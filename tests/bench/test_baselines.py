@@ -68,6 +68,7 @@ def test_what_lacks_its_library_is_said(monkeypatch: pytest.MonkeyPatch):
     ("text", "command", "spec"),
     [
         ("net=a=b.onnx", False, MethodSpec("peer-onnx", "net", "a=b.onnx")),
+        ("nets/a.onnx", False, MethodSpec("peer-onnx", "a", "nets/a.onnx")),
         ("x=prog -q {in} {out}", True, MethodSpec("peer-command", "x", "prog -q {in} {out}")),
         ("/usr/bin/prog --a=1 {in} {out}", True, MethodSpec("peer-command", "prog", "/usr/bin/prog --a=1 {in} {out}")),
     ],
@@ -76,9 +77,7 @@ def test_peers_are_named(text: str, command: bool, spec: MethodSpec):
     assert peer_spec(text, command=command) == spec
 
 
-@pytest.mark.parametrize(
-    ("text", "command"), [("a.onnx", False), ("=a.onnx", False), ("x=prog {in}", True), ("", True)]
-)
+@pytest.mark.parametrize(("text", "command"), [("a=", False), ("=a.onnx", False), ("x=prog {in}", True), ("", True)])
 def test_peers_that_cannot_be_meant(text: str, command: bool):
     with pytest.raises(UsageError, match="write --peer"):
         peer_spec(text, command=command)
@@ -86,22 +85,33 @@ def test_peers_that_cannot_be_meant(text: str, command: bool):
 
 def test_an_onnx_peer(tmp_path):
     """A student's prior has two inputs and is no peer; a doubling of one input is."""
-    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnx")
     prior = make_student(tmp_path / "denoise-s", "identity", name="denoise-s", task="denoise", size="s") / "prior.onnx"
     with pytest.raises(UsageError, match="takes 2 inputs"):
         peers.OnnxPeer("prior", str(prior), 1)
+    image = SMOOTH[:37, :51]
+    one_operation(tmp_path / "twice.onnx", "Add")
+    assert np.array_equal(peers.OnnxPeer("twice", str(tmp_path / "twice.onnx"), 1)(image), 2 * image)
+    one_operation(tmp_path / "nan.onnx", "Div")
+    with pytest.raises(InputError, match="peer nan gave values that are no numbers"):
+        peers.OnnxPeer("nan", str(tmp_path / "nan.onnx"), 1)(np.zeros_like(image))
+
+
+def one_operation(path: Path, operation: str) -> None:
+    """A network that joins a picture with itself."""
+    import onnx
+
     shape = [1, 3, "h", "w"]
     ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name in ("x", "y")]
-    graph = onnx.helper.make_graph([onnx.helper.make_node("Add", ["x", "x"], ["y"])], "twice", ends[:1], ends[1:])
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
-    onnx.save(model, tmp_path / "twice.onnx")
-    image = SMOOTH[:37, :51]
-    assert np.array_equal(peers.OnnxPeer("twice", str(tmp_path / "twice.onnx"), 1)(image), 2 * image)
+    graph = onnx.helper.make_graph([onnx.helper.make_node(operation, ["x", "x"], ["y"])], "g", ends[:1], ends[1:])
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), path)
 
 
-@pytest.mark.parametrize(
-    ("command", "says"), [("absent-program {in} {out}", "cannot be run"), ("true {in} {out}", "wrote no")]
-)
-def test_a_command_that_fails(command: str, says: str):
-    with pytest.raises(InputError, match=says):
-        peers.CommandPeer("x", command, 1)(SMOOTH)
+def test_a_command_that_writes_nothing():
+    with pytest.raises(InputError, match="wrote no"):
+        peers.CommandPeer("x", "true {in} {out}", 1)(SMOOTH)
+
+
+def test_a_program_that_is_not_there():
+    with pytest.raises(UsageError, match="there is no program absent-program"):
+        peers.CommandPeer("x", "absent-program {in} {out}", 1)

@@ -80,8 +80,9 @@ def test_bad_pairs_are_listed_and_the_rest_is_scored(run: Run, make_pairs: MakeP
     (folder / "input" / "0.png").write_bytes((folder / "input" / "0.png").read_bytes()[:60])
     Image.fromarray(photograph(20, 20)).save(folder / "target" / "1.png")
     Image.fromarray(photograph()).save(folder / "input" / "2.jpg")
-    code, out, err = run("--dataset", "my-pairs", "--task", "denoise", "--metrics", "psnr,vibes", "--json")
+    code, out, err = run("--dataset", "my-pairs", "--task", "denoise", "--metrics", "psnr,vibes,", "--json")
     assert code == 1 and [json.loads(line)["pictures"] for line in out.splitlines()] == [2, 2]
+    assert "2 COULD NOT BE SCORED" in json.loads(out.splitlines()[0])["protocol"]
     lines = err.splitlines()
     for words in ("0.png", "unequal sizes, 48×40 and 20×20", "have the stem '2'", "unknown metric 'vibes'"):
         assert sum(words in line for line in lines) == 1, (words, lines)
@@ -100,7 +101,12 @@ def test_bad_pairs_are_listed_and_the_rest_is_scored(run: Run, make_pairs: MakeP
         (["--peer", "x=absent.onnx"], 2, "there is no file absent.onnx"),
         (["--peer-cmd", "x=cp {in}"], 2, "{out}"),
         (["--report", "absent/out.html"], 2, "there is no folder"),
-        (["--model", "xl"], 3, "xl"),
+        (["--report", "out.pdf"], 2, "--report cannot be out.pdf"),
+        (["--csv", "."], 2, "--csv cannot be ."),
+        (["--speed", "--csv", "a.csv", "--resume"], 2, "cannot go with --csv, --resume"),
+        (["--peer-cmd", "x=/absent/program {in} {out}"], 2, "there is no program /absent/program"),
+        (["--dataset", ""], 2, "neither a folder nor"),
+        (["--model", "xl"], 2, "unknown model 'xl'"),
     ],
 )
 def test_what_cannot_be_run_is_one_line(run: Run, arguments: list[str], code: int, says: str):
@@ -164,6 +170,17 @@ def test_a_command_as_a_peer(run: Run, make_pairs: MakePairs):
     code, out, err = run(*arguments, f"bad={sys.executable} peer.py {{in}} {{out}}")
     assert code == 1 and err.count("peer bad ended with exit code 1: no weights") == 3
     assert [json.loads(line)["method"] for line in out.splitlines()] == ["input", "denoise-s"]
+
+    Path("peer.py").write_text("import sys; open(sys.argv[2], 'w').write('no picture')")
+    code, _, err = run(*arguments, f"bad={sys.executable} peer.py {{in}} {{out}}")
+    assert code == 1 and err.count("peer bad wrote a file that is no picture") == 3
+
+
+def test_a_sigma_given_twice_is_measured_once(run: Run, make_pairs: MakePairs):
+    make_pairs()
+    command = ("--dataset", "my-pairs", "--task", "denoise", "--metrics", "psnr", "--model", "none", "--json")
+    (record,) = map(json.loads, run(*command, "--sigma", "25", "--sigma", "25")[1].splitlines())
+    assert record["pictures"] == 3
 
 
 def test_memory_is_measured_in_another_process(run: Run, make_pairs: MakePairs):

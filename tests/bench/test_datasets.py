@@ -55,6 +55,25 @@ def test_a_set_is_found_below_the_data_root_whatever_its_case(tmp_path: Path, mo
     assert find_dataset("Lime").folder == tmp_path / "dark" / "lime"
 
 
+@pytest.mark.parametrize(
+    ("wanted", "folder", "name"),
+    [
+        ("LOL-v1", "LOLv1/Test", "LOL-v1"),
+        ("lol-v1", "LOLdataset/eval15", "LOL-v1"),
+        ("LOL-v2-real", "LOL-v2/Real_captured/Test", "LOL-v2-real"),
+        ("LOL-v2-syn", "LOLv2/Synthetic/Test", "LOL-v2-syn"),
+        ("RainDrop-A", "test_a", "RainDrop-A"),
+        ("SICE-Mix", "SICE-Mix", "SICE-Mix"),
+        ("LOL-v1", "LOL-eval8", "LOL-eval8"),
+    ],
+)
+def test_sets_as_they_come(make_pairs: MakePairs, tmp_path: Path, wanted: str, folder: str, name: str):
+    make_pairs(f"sets/{folder}", inputs="low", targets="high")
+    make_pairs("sets/LOLdataset/our485", inputs="low", targets="high", count=4)
+    located = find_dataset(wanted, data_root=tmp_path / "work" / "sets")
+    assert located.name == name and len(open_set(located).cases) == 3
+
+
 def test_a_missing_set_says_where_to_get_it(tmp_path: Path):
     with pytest.raises(InputError, match=r"LOL-v1 is not below .*get it from https.*input.*target.*--data-root"):
         find_dataset("LOL-v1", data_root=tmp_path)
@@ -67,6 +86,10 @@ def test_a_missing_set_says_where_to_get_it(tmp_path: Path):
 def test_an_unknown_name_is_wrong_usage():
     with pytest.raises(UsageError, match="did you mean Kodak24"):
         find_dataset("Kodac24")
+    with pytest.raises(UsageError, match="there is no folder ./pears"):
+        find_dataset("./pears")
+    with pytest.raises(UsageError, match="neither a folder nor"):
+        find_dataset(__file__)
 
 
 def test_a_folder_of_ones_own_needs_a_task(make_pairs: MakePairs):

@@ -69,6 +69,7 @@ def test_report(browser: Any, make_pairs: MakePairs, tmp_path: Path) -> None:
     assert numbers(browser, 4) == sorted(numbers(browser, 4), reverse=True)
 
     assert len(browser.find_elements("css selector", "svg circle")) >= 9
+    check_phone(browser)
     check_slider(browser)
     assert requested(browser) == []
     assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
@@ -84,6 +85,27 @@ def test_comparison(browser: Any, tmp_path: Path) -> None:
     check_slider(browser)
     assert requested(browser) == []
     assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+
+
+def check_phone(browser: Any) -> None:
+    """On a narrow screen nothing but tables and pictures scrolls sideways, and text in plots stays readable."""
+    metrics = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+    drawn_px = browser.execute_script(
+        "return [...document.querySelectorAll('svg text')].map((text) => text.getBoundingClientRect().height)"
+    )
+    assert min(drawn_px) >= 10
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_tall_picture_is_seen_whole(browser: Any, tmp_path: Path) -> None:
+    for number, name in enumerate("ab"):
+        Image.fromarray(photograph(1500, 300, seed=number)).save(tmp_path / f"{name}.png")
+    compare(tmp_path / "a.png", tmp_path / "b.png", tmp_path / "both.html")
+    browser.get(f"file://{tmp_path}/both.html")
+    view, stage = (browser.find_element("css selector", part) for part in (".view", ".stage"))
+    assert stage.size["height"] <= view.size["height"] and stage.size["height"] > 3 * stage.size["width"]
 
 
 def check_slider(browser: Any) -> None:

@@ -7,7 +7,7 @@ from bench.conftest import MakePairs, photograph
 from PIL import Image
 
 from restorect_cli.bench.datasets import Dataset, Located, find_dataset
-from restorect_cli.bench.pairing import open_set
+from restorect_cli.bench.pairing import count_label, open_set
 from restorect_cli.errors import InputError
 
 
@@ -33,6 +33,7 @@ def test_usual_folders_are_known(make_pairs: MakePairs, inputs: str, targets: st
         ("rain-001", "norain-001"),
         ("Canon_5_bike_1_real", "Canon_5_bike_1_mean"),
         ("0007_NOISY_SRGB_010", "0007_GT_SRGB_010"),
+        ("norain-1x2", "norain-1"),
     ],
 )
 def test_marks_of_a_side_do_not_matter(tmp_path: Path, degraded: str, clean: str):
@@ -51,6 +52,33 @@ def test_what_starts_alike_is_no_pair(tmp_path: Path):
     opened = open_set(located(tmp_path))
     assert [case.stem for case in opened.cases] == ["8"]
     assert len(opened.problems) == 3 and all("not scored" in line for line in opened.problems)
+
+
+def test_pairs_in_one_folder_are_told_apart_by_their_marks(tmp_path: Path):
+    for name in ("a_real", "a_mean", "b_real", "b_mean", "c_real"):
+        Image.fromarray(photograph()).save(tmp_path / f"{name}.png")
+    opened = open_set(located(tmp_path))
+    assert [(case.stem, case.target and case.target.stem) for case in opened.cases] == [
+        ("a_real", "a_mean"),
+        ("b_real", "b_mean"),
+    ]
+    assert len(opened.problems) == 1 and "c_real" in opened.problems[0]
+
+
+def test_the_folder_more_of_rain100l_as_it_comes(make_pairs: MakePairs):
+    folder = make_pairs(inputs="rain/X2", targets="norain")
+    assert len(open_set(located(folder)).cases) == 3
+
+
+def test_hidden_files_are_no_pictures(make_pairs: MakePairs):
+    folder = make_pairs()
+    (folder / "input" / "._0.png").write_bytes(b"what macOS leaves on foreign disks")
+    assert not open_set(located(folder)).problems
+
+
+def test_the_first_pictures_alone_are_a_part(make_pairs: MakePairs):
+    part = open_set(located(make_pairs())).first(2)
+    assert part.is_partial and count_label(part) == "2 of 3 pictures (partial)"
 
 
 def test_two_files_of_one_stem_are_listed_and_left_out(make_pairs: MakePairs):

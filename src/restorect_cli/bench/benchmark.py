@@ -25,7 +25,7 @@ from .journal import Journal, Row, journal_path
 from .measures import Measure, choose_measures, measures_for
 from .memory import peak_bytes
 from .methods import MethodSpec, Settings, build
-from .pairing import TestSet, open_set
+from .pairing import TestSet, count_label, open_set
 from .pictures import load
 from .runner import Methods, Results, Setting, Summary, run, summarise
 
@@ -158,49 +158,55 @@ class Benchmark:
         return True
 
     def _run_set(self, located: Located, outcome: Outcome) -> SetOutcome:
-        order = self.order
-        add_noise = located.row.layout == "clean" or bool(order.sigmas)
-        test_set = open_set(located, targets=order.targets, add_noise=add_noise)
-        for line in test_set.problems:
-            self._problem(outcome, line)
-        if order.limit is not None:
-            test_set = TestSet(located, test_set.cases[: order.limit], test_set.problems)
-        if test_set.is_partial:
-            self._say(f"{located.name}: a part of the set, {len(test_set.cases)} of {located.row.count} pictures")
-        settings = [Setting(sigma, order.clipped) for sigma in order.sigmas or SIGMAS] if add_noise else [Setting()]
+        order, task = self.order, located.row.task
+        settings = self._settings(located)
+        test_set = self._open(located, settings, outcome)
         measures = self._measures(test_set, outcome)
         run_settings = Settings(
-            located.row.task, self._threads, order.model, order.steps, order.strength, order.device, order.precision
+            task, self._threads, order.model, order.steps, order.strength, order.device, order.precision
         )
         specs, methods, student = self._methods(run_settings, outcome)
-        facts = {
-            "student": student,
-            "settings": run_settings,
-            "order": _journal_facts(order),
-            "files": _files(test_set),
-        }
-        journal = Journal(journal_path(facts), resume=order.resume)
-        if journal.rows:
-            self._say(f"{located.name}: going on, {len(journal.rows)} scores are kept")
+        journal = self._journal(test_set, run_settings, student)
         results = self._score(test_set, settings, methods, measures, journal)
         outcome.problems += results.problems
         if not results.rows:
             raise InputError(f"no picture of test set {located.name} could be scored", "see the lines above")
         journal.close()
-        one = SetOutcome(
-            test_set,
-            settings,
-            specs,
-            measures,
-            results.rows,
-            summarise(results.rows, measures),
-            run_settings,
-            student,
-            methods,
-        )
+        summaries = summarise(results.rows, measures)
+        one = SetOutcome(test_set, settings, specs, measures, results.rows, summaries, run_settings, student, methods)
         if order.memory:
             one.peaks = self._peaks(one)
         return one
+
+    def _settings(self, located: Located) -> list[Setting]:
+        """The ways to degrade: noise where it is asked for or the set is one of clean pictures."""
+        if located.row.layout != "clean" and not self.order.sigmas:
+            return [Setting()]
+        return [Setting(sigma, self.order.clipped) for sigma in dict.fromkeys(self.order.sigmas or SIGMAS)]
+
+    def _open(self, located: Located, settings: list[Setting], outcome: Outcome) -> TestSet:
+        test_set = open_set(located, targets=self.order.targets, add_noise=settings[0].sigma is not None)
+        for line in test_set.problems:
+            self._problem(outcome, line)
+        if self.order.limit is not None:
+            test_set = test_set.first(self.order.limit)
+        if test_set.is_partial:
+            self._say(f"{located.name}: a part of the set, {count_label(test_set)}")
+        return test_set
+
+    def _journal(self, test_set: TestSet, run_settings: Settings, student: str) -> Journal:
+        order = self.order
+        facts = {
+            "student": student,
+            "settings": run_settings,
+            "metrics": list(order.metrics),
+            "peers": [(spec.name, spec.argument, _stamp(Path(spec.argument))) for spec in order.peers],
+            "files": [_stamp(path) for case in test_set.cases for path in (case.degraded, case.target) if path],
+        }
+        journal = Journal(journal_path(facts), resume=order.resume)
+        if journal.rows:
+            self._say(f"{test_set.located.name}: going on, {len(journal.rows)} scores are kept")
+        return journal
 
     def _score(
         self,
@@ -275,14 +281,9 @@ def _digest(student: store.Student) -> str:
     return hashlib.sha256(student.velocity.read_bytes()).hexdigest()[:12]
 
 
-def _journal_facts(order: Order) -> dict[str, object]:
-    peers = [(spec.name, spec.argument) for spec in order.peers]
-    return {"metrics": list(order.metrics), "peers": peers}
-
-
-def _files(test_set: TestSet) -> list[tuple[str, int, float]]:
-    paths = [path for case in test_set.cases for path in (case.degraded, case.target) if path is not None]
-    return [(str(path), path.stat().st_size, path.stat().st_mtime) for path in paths]
+def _stamp(path: Path) -> tuple[str, int, float]:
+    """What tells whether a file is still the same; zeros for what is no file."""
+    return (str(path), path.stat().st_size, path.stat().st_mtime) if path.is_file() else (str(path), 0, 0.0)
 
 
 def _machine() -> str:

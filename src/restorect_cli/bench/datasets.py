@@ -53,7 +53,15 @@ DATASETS: tuple[Dataset, ...] = (
     # low light, with reference: RGB PSNR and SSIM; nothing fitted to the truth
     Dataset("LOL-v1", "low-light", "pairs", 15, _LOL_HOME, _RESEARCH, ("LOL", "LOL-eval", "eval15", "LOLv1")),
     Dataset("LOL-v2-real", "low-light", "pairs", 100, _LOL2_HOME, _RESEARCH, ("LOLv2-real", "Real_captured")),
-    Dataset("LOL-v2-syn", "low-light", "pairs", 100, _LOL2_HOME, _RESEARCH, ("LOLv2-syn", "LOL-v2-synthetic")),
+    Dataset(
+        "LOL-v2-syn",
+        "low-light",
+        "pairs",
+        100,
+        _LOL2_HOME,
+        _RESEARCH,
+        ("LOLv2-syn", "LOL-v2-synthetic", "LOLv2-synthetic"),
+    ),
     Dataset(
         "SICE", "low-light", "pairs", None, "https://github.com/csjcai/SICE", "research", ("SICE-Mix", "SICE-Grad")
     ),
@@ -65,7 +73,7 @@ DATASETS: tuple[Dataset, ...] = (
     Dataset("MEF", "low-light", "single", 17, _DARK_HOME, "academic"),
     Dataset("VV", "low-light", "single", 24, "https://sites.google.com/site/vonikakis/datasets", "academic"),
     # rain: Y PSNR and SSIM, and RGB
-    Dataset("Rain100L", "derain", "pairs", 100, _RAIN_HOME, _RAIN, ("rain100l_test", "RainTrainL")),
+    Dataset("Rain100L", "derain", "pairs", 100, _RAIN_HOME, _RAIN, ("rain100l_test", "rain_data_test_Light")),
     Dataset(
         "Rain100H",
         "derain",
@@ -73,7 +81,7 @@ DATASETS: tuple[Dataset, ...] = (
         100,
         _RAIN_HOME,
         _RAIN,
-        ("rain100h_test",),
+        ("rain100h_test", "rain_data_test_Heavy"),
         "two versions: input 13.56 dB is the old",
     ),
     Dataset("Test100", "derain", "pairs", 100, "https://github.com/hezhangsprinter/ID-CGAN", _RAIN, ("Rain800-test",)),
@@ -127,6 +135,8 @@ def find_dataset(wanted: str, *, data_root: Path | None = None, task: str | None
     row = named_row(wanted)
     if row in DEMO:
         return _demo(row)
+    if not wanted or Path(wanted).is_file():
+        raise UsageError(f"'{wanted}' is neither a folder nor a test set's name", "name the folder of the pictures")
     if Path(wanted).is_dir() and (any(mark in wanted for mark in ("/", os.sep)) or row is None):
         return _own_folder(Path(wanted), task)
     root = data_root or _root_of_environment()
@@ -142,20 +152,22 @@ def named_row(name: str) -> Dataset | None:
     """The row called so: case, hyphens and a trailing count of a part ("LOL-eval8", "CBSD68-34") do not matter."""
     for candidate in (name, re.sub(r"[-_]?\d+$", "", name)):
         for row in DATASETS:
-            if _plain(candidate) in {_plain(known) for known in (row.name, *row.aliases)}:
+            if _plain(candidate) in _known_names(row):
                 return row
     return None
 
 
 def _own_folder(folder: Path, task: str | None, row: Dataset | None = None) -> Located:
-    row = row or named_row(folder.resolve().name)
+    name = folder.resolve().name
+    row = row or named_row(name)
     if row is not None and task in (None, row.task):
-        return Located(row, folder, folder.resolve().name if _plain(folder.name) != _plain(row.name) else row.name)
+        is_whole = bool(_names(folder) & _known_names(row)) and not _plain(name).startswith(_plain(row.name))
+        return Located(row, folder, row.name if is_whole or _plain(name) == _plain(row.name) else name)
     if task is None:
         raise UsageError(
             f"no standard test set is called '{folder.name}'", f"say what to repair: --task {'|'.join(TASKS)}"
         )
-    return Located(Dataset(folder.resolve().name, task, "pairs", None), folder, folder.resolve().name)
+    return Located(Dataset(name, task, "pairs", None), folder, name)
 
 
 def _root_of_environment() -> Path | None:
@@ -168,11 +180,21 @@ def _below(root: Path, wanted: str, row: Dataset | None) -> Path | None:
     if not root.is_dir():
         raise InputError(f"data root {root} is no folder", "check --data-root or RESTORECT_DATA")
     folders = sorted(_folders(root, SEARCH_DEPTH), key=lambda path: (len(path.parts), path))
-    names = {_plain(name) for name in (row.name, *row.aliases)} if row else set()
-    exact = [folder for folder in folders if _plain(folder.name) == _plain(wanted)]
-    whole = [folder for folder in folders if _plain(folder.name) in names]
-    part = [folder for folder in folders if row is not None and _plain(re.sub(r"[-_]?\d+$", "", folder.name)) in names]
+    names = _known_names(row) if row else set()
+    exact = [folder for folder in folders if _plain(wanted) in _names(folder)]
+    whole = [folder for folder in folders if _names(folder) & names]
+    part = [folder for folder in folders if _plain(re.sub(r"[-_]?\d+$", "", folder.name)) in names]
     return next(iter([*exact, *whole, *part]), None)
+
+
+def _names(folder: Path) -> set[str]:
+    """What a folder may be meant by: its name, and that with its parent's before it ("LOL-v2/Synthetic")."""
+    name, parent = folder.resolve().name, folder.resolve().parent.name
+    return {_plain(name), _plain(parent + name)}
+
+
+def _known_names(row: Dataset) -> set[str]:
+    return {_plain(name) for name in (row.name, *row.aliases)}
 
 
 def _folders(root: Path, depth: int) -> Iterator[Path]:
@@ -187,7 +209,9 @@ def _missing(wanted: str, row: Dataset | None, root: Path | None) -> InputError 
     if row is None:
         from difflib import get_close_matches
 
-        known = [row.name for row in DATASETS]
+        if any(mark in wanted for mark in ("/", os.sep)):
+            return UsageError(f"there is no folder {wanted}", "check the name")
+        known = ["demo", *(row.name for row in DATASETS if row not in DEMO)]
         near = get_close_matches(wanted, known, n=1)
         meant = f"did you mean {near[0]}? " if near else ""
         return UsageError(

@@ -157,7 +157,7 @@ def measures_for(task: str, *, has_targets: bool) -> list[Measure]:
 def choose_measures(wanted: Sequence[str], *, has_targets: bool) -> tuple[list[Measure], list[str]]:
     """The measures asked for, and one line for each that cannot be had here. Raises UsageError when none can."""
     chosen, problems = [], []
-    for name in dict.fromkeys(name.strip().lower() for name in wanted):
+    for name in dict.fromkeys(name.strip().lower() for name in wanted if name.strip()):
         measure = _BY_NAME.get(name)
         if measure is None:
             problems.append(f"unknown metric '{name}': known are {', '.join(_BY_NAME)}")

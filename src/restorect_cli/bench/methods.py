@@ -84,11 +84,12 @@ def build(spec: MethodSpec, settings: Settings) -> Method:
 
 
 def peer_spec(text: str, *, command: bool) -> MethodSpec:
-    """`name=path.onnx`, or `name=prog {in} {out}` (the name may be left out). Raises UsageError."""
+    """`name=path.onnx`, or `name=prog {in} {out}`; without a name it is called by the file's. Raises UsageError."""
     name, equals, argument = text.partition("=")
-    if command and (not equals or "{" in name or " " in name):
-        name, argument = text.split()[0] if text.split() else "", text
-    name, argument = name.strip().replace("\\", "/").rpartition("/")[2], argument.strip()
+    if not equals or (command and ("{" in name or " " in name)):
+        name, argument = text.split()[0] if command and text.split() else text, text
+        name = name.replace("\\", "/").rpartition("/")[2].removesuffix(".onnx")
+    name, argument = name.strip(), argument.strip()
     if not name or not argument:
         how = "--peer-cmd 'name=program {in} {out}'" if command else "--peer name=path.onnx"
         raise UsageError(f"peer '{text}' cannot be meant", f"write {how}")

@@ -12,7 +12,7 @@ from .datasets import Located, layout_hint
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".avif", ".ppm", ".gif"})
 
-INPUT_FOLDERS = ("input", "inputs", "low", "rainy", "rain", "data", "lq", "noisy", "degraded", "source")
+INPUT_FOLDERS = ("input", "inputs", "low", "rainy", "rain", "data", "lq", "noisy", "degraded", "source", "input_crops")
 TARGET_FOLDERS = (
     "target",
     "targets",
@@ -25,12 +25,23 @@ TARGET_FOLDERS = (
     "groundtruth",
     "label",
     "reference",
+    "original_png",
+    "target_crops",
 )
+TEST_FOLDERS = ("test", "testing", "eval15", "eval", "val", "validation", "croppedimages")
+"""Where the pictures to be scored lie in sets that hold others too, or have a folder more than they need."""
+
+
+def _marks(words: str) -> re.Pattern[str]:
+    return re.compile(rf"^(?:{words})(?=[-_\d])|[-_](?:{words})(?=$|[-_])", re.IGNORECASE)
+
 
 # What some sets write around the name of a picture on one side only: low00690/normal00690, 0_rain/0_clean,
-# rain-001/norain-001, 1_mean/1_real, NOISY_SRGB_010/GT_SRGB_010.
-_MARKS = "norain|rainy|rain|normal|low|high|noisy|clean|mean|real|gt|lq|hq|input|target"
-_MARK = re.compile(rf"^(?:{_MARKS})(?=[-_\d])|[-_](?:{_MARKS})(?=$|[-_])", re.IGNORECASE)
+# rain-001/norain-001, 1_mean/1_real, NOISY_SRGB_010/GT_SRGB_010, norain-1x2/norain-1.
+_CLEAN_MARKS = "norain|normal|high|clean|mean|gt|hq|target"
+_CLEAN_MARK = _marks(_CLEAN_MARKS)
+_MARK = _marks(f"{_CLEAN_MARKS}|rainy|rain|low|noisy|real|lq|input")
+_RAIN_MARK = re.compile(r"(?<=\d)x2$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -51,10 +62,23 @@ class TestSet:
     located: Located
     cases: list[Case]
     problems: list[str]  # files that are not scored: unmatched, or two of one name
+    left_out: int = 0  # pictures that were asked to be left out
+
+    def first(self, count: int) -> TestSet:
+        """The first pictures by name alone."""
+        return TestSet(self.located, self.cases[:count], self.problems, len(self.cases) - len(self.cases[:count]))
 
     @property
     def is_partial(self) -> bool:
-        return self.located.row.count is not None and len(self.cases) < self.located.row.count
+        return bool(self.left_out) or len(self.cases) < (self.located.row.count or 0)
+
+
+def count_label(test_set: TestSet) -> str:
+    """How many pictures, of how many."""
+    pictures, whole = len(test_set.cases), test_set.located.row.count
+    if test_set.is_partial:
+        return f"{pictures} of {whole or pictures + test_set.left_out} pictures (partial)"
+    return f"{pictures} picture{'s' if pictures != 1 else ''}"
 
 
 def open_set(located: Located, *, targets: Path | None = None, add_noise: bool = False) -> TestSet:
@@ -63,30 +87,61 @@ def open_set(located: Located, *, targets: Path | None = None, add_noise: bool =
     targets: folder of the clean pictures, where it is not beside the degraded ones. add_noise: only the
     clean pictures are wanted.
     """
-    folder, layout = located.folder, located.row.layout
-    inputs_folder = _child(folder, INPUT_FOLDERS)
-    targets_folder = targets or _child(folder, TARGET_FOLDERS)
     if targets is not None and not targets.is_dir():
         raise InputError(f"folder of targets {targets} is not there", "check --targets")
     problems: list[str] = []
-    if add_noise or layout == "clean":
-        clean = _pictures(targets_folder or folder, problems)
+    folder = _test_part(located.folder)
+    if add_noise or located.row.layout == "clean":
+        clean = _pictures(targets or _child(folder, TARGET_FOLDERS) or folder, problems)
         cases = [Case(path.stem, None, path) for path in clean]
-    elif targets_folder is not None:
-        cases = _paired(inputs_folder or folder, targets_folder, problems)
-    elif layout == "single" or inputs_folder is None:
-        if layout == "pairs" and located.is_standard:
-            problem = f"{folder} holds no folder of targets ({', '.join(TARGET_FOLDERS[:6])}, ...)"
-            raise InputError(problem, f"lay it out as {layout_hint(located.row)}, or name one with --targets")
-        cases = [Case(path.stem, path, None) for path in _pictures(inputs_folder or folder, problems)]
     else:
-        raise InputError(f"{inputs_folder} has no folder of targets beside it", "name one with --targets")
+        cases = _cases(located, folder, targets, problems)
     if not cases:
         found = f"; {problems[0]}" if problems else ""
         raise InputError(
             f"test set {located.name} is empty: no picture to score in {folder}{found}", "check the folder"
         )
     return TestSet(located, cases, problems)
+
+
+def _cases(located: Located, folder: Path, targets: Path | None, problems: list[str]) -> list[Case]:
+    inputs = _child(folder, INPUT_FOLDERS)
+    targets = targets or _child(folder, TARGET_FOLDERS)
+    degraded = _pictures(_only_child(inputs) if inputs else folder, problems)
+    if targets is not None:
+        return _paired(degraded, _pictures(targets, problems), problems)
+    if located.row.layout == "pairs":
+        sides = _sides(degraded)
+        if sides is not None:
+            return _paired(*sides, problems)
+        if inputs is not None:
+            raise InputError(f"{inputs} has no folder of targets beside it", "name one with --targets")
+        if located.is_standard:
+            problem = f"{folder} holds no folder of targets ({', '.join(TARGET_FOLDERS[:6])}, ...)"
+            raise InputError(problem, f"lay it out as {layout_hint(located.row)}, or name one with --targets")
+    return [Case(path.stem, path, None) for path in degraded]
+
+
+def _test_part(folder: Path) -> Path:
+    """The folder below that holds the pictures to be scored, where this one holds none itself; else this one."""
+    holds_some = any(_is_picture(path) for path in folder.iterdir())
+    if holds_some or _child(folder, INPUT_FOLDERS) or _child(folder, TARGET_FOLDERS):
+        return folder
+    return _child(folder, TEST_FOLDERS) or folder
+
+
+def _only_child(folder: Path) -> Path:
+    """The one folder in it where it holds nothing else, as the rain of Rain100L's own archive does; else this one."""
+    below = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    return below[0] if len(below) == 1 and below[0].is_dir() else folder
+
+
+def _sides(pictures: list[Path]) -> tuple[list[Path], list[Path]] | None:
+    """Degraded and clean pictures of one folder, told apart by their marks; None where no name is on both sides."""
+    clean = [path for path in pictures if _CLEAN_MARK.search(path.stem)]
+    degraded = [path for path in pictures if path not in clean and _MARK.search(path.stem)]
+    paired = {_core(path.stem) for path in clean} & {_core(path.stem) for path in degraded}
+    return ([path for path in pictures if path not in clean], clean) if paired else None
 
 
 def _child(folder: Path, names: tuple[str, ...]) -> Path | None:
@@ -101,7 +156,7 @@ def _pictures(folder: Path, problems: list[str]) -> list[Path]:
         raise InputError(f"{folder} is no folder", "check the name")
     by_stem: dict[str, list[Path]] = defaultdict(list)
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in EXTENSIONS and path.is_file():
+        if _is_picture(path):
             by_stem[path.stem].append(path)
     for stem, paths in by_stem.items():
         if len(paths) > 1:
@@ -110,8 +165,11 @@ def _pictures(folder: Path, problems: list[str]) -> list[Path]:
     return [paths[0] for paths in by_stem.values() if len(paths) == 1]
 
 
-def _paired(inputs: Path, targets: Path, problems: list[str]) -> list[Case]:
-    degraded, clean = _pictures(inputs, problems), _pictures(targets, problems)
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file()
+
+
+def _paired(degraded: list[Path], clean: list[Path], problems: list[str]) -> list[Case]:
     exact = {path.stem: path for path in clean}
     loose: dict[str, list[Path]] = defaultdict(list)
     for path in clean:
@@ -133,4 +191,4 @@ def _paired(inputs: Path, targets: Path, problems: list[str]) -> list[Case]:
 
 def _core(stem: str) -> str:
     """The name without the marks of a side."""
-    return _MARK.sub("", stem).strip("-_ ").lower()
+    return _MARK.sub("", _RAIN_MARK.sub("", stem)).strip("-_ ").lower()

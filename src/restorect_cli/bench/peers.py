@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -53,6 +54,8 @@ class OnnxPeer:
             raise InputError(f"peer {self._name} failed on {width}×{height} ({error.problem})") from None
         if result.shape != batch.shape:
             raise InputError(f"peer {self._name} gave shape {result.shape} for {batch.shape}")
+        if not np.isfinite(result).all():
+            raise InputError(f"peer {self._name} gave values that are no numbers (NaN or infinite)")
         restored: Image = result[0].transpose(1, 2, 0)[:height, :width].astype(np.float32)
         return restored
 
@@ -65,6 +68,8 @@ class CommandPeer:
             self._words = shlex.split(template)
         except ValueError as error:
             raise UsageError(f"command '{template}' cannot be taken apart ({error})", "check its quotes") from None
+        if shutil.which(self._words[0]) is None:
+            raise UsageError(f"peer {name}: there is no program {self._words[0]}", "check the command")
         self._name, self._threads = name, threads
 
     def __call__(self, image: Image, *, sigma: float | None = None) -> Image:
@@ -75,7 +80,10 @@ class CommandPeer:
             self._call(words)
             if not target.is_file():
                 raise InputError(f"peer {self._name} wrote no {target.name}", "it must write a PNG to {out}")
-            restored = read_rgb(target)
+            try:
+                restored = read_rgb(target)
+            except InputError:
+                raise InputError(f"peer {self._name} wrote a file that is no picture", "it must write a PNG") from None
         if restored.shape != image.shape:
             raise InputError(
                 f"peer {self._name} gave {restored.shape[1]}×{restored.shape[0]} pixels, not the input's size"

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 560, 340
-LEFT, RIGHT, TOP, BOTTOM = 62, 20, 16, 46
+LEFT, RIGHT, TOP, BOTTOM = 62, 20, 34, 46
+LABEL_PX = (150, 17)  # room that the name of a dot takes, width and height
 COLOURS = 8  # classes m0 to m7 of the style sheet; m0 is the input
 
 
@@ -48,37 +49,25 @@ def quality_against_seconds(points: Sequence[tuple[str, float, float]], quality:
     x = _axis([point[1] for point in points], LEFT, WIDTH - RIGHT, is_log=True)
     y = _axis([point[2] for point in points], HEIGHT - BOTTOM, TOP)
     parts = [_frame(x, y, "seconds per megapixel", quality)]
+    heights = _apart([(x.at(seconds), y.at(score)) for _, seconds, score in points])
     for index, (name, seconds, score) in enumerate(points):
-        is_right = x.at(seconds) > WIDTH * 0.7
-        anchor, shift = ("end", -9) if is_right else ("start", 9)
-        parts.append(
-            Markup(
-                '<circle class="m{}" cx="{:.1f}" cy="{:.1f}" r="5"><title>{}: {:.4g} at {:.3g} s/MP</title></circle>'
-                '<text x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>'
-            ).format(
-                _colour(index + 1),
-                x.at(seconds),
-                y.at(score),
-                name,
-                score,
-                seconds,
-                x.at(seconds) + shift,
-                y.at(score) + 4,
-                anchor,
-                name,
-            )
-        )
+        across = x.at(seconds)
+        anchor, shift = ("end", -9) if across > WIDTH * 0.7 else ("start", 9)
+        dot = '<circle class="m{}" cx="{:.1f}" cy="{:.1f}" r="6"><title>{}: {:.4g} at {:.3g} s/MP</title></circle>'
+        label = '<text class="name" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>'
+        parts.append(Markup(dot).format(_colour(index + 1), across, y.at(score), name, score, seconds))
+        parts.append(Markup(label).format(across + shift, heights[index] + 4, anchor, name))
     return Plot(_svg(parts, f"{quality} against seconds per megapixel"), f"{quality} against seconds per megapixel")
 
 
 def spread(scores: Sequence[tuple[str, Sequence[float]]], quality: str) -> Plot:
     """One row of dots per method, one dot per picture, a bar at the mean."""
-    x = _axis([value for _, values in scores for value in values], LEFT + 60, WIDTH - RIGHT)
+    x = _axis([value for _, values in scores for value in values], LEFT + 78, WIDTH - RIGHT)
     step = (HEIGHT - TOP - BOTTOM) / max(len(scores), 1)
     parts = [_frame(x, None, quality, "")]
     for index, (name, values) in enumerate(scores):
         middle, colour = TOP + (index + 0.5) * step, _colour(index)
-        parts.append(Markup('<text x="8" y="{:.1f}">{}</text>').format(middle + 4, name))
+        parts.append(Markup('<text class="name" x="8" y="{:.1f}">{}</text>').format(middle + 4, name))
         dots = Markup("").join(
             Markup('<circle cx="{:.1f}" cy="{:.1f}" r="3.5"/>').format(x.at(value), middle) for value in values
         )
@@ -92,6 +81,28 @@ def spread(scores: Sequence[tuple[str, Sequence[float]]], quality: str) -> Plot:
             )
     caption = f"{quality} of every picture; the bar is the mean"
     return Plot(_svg(parts, caption), caption)
+
+
+def _apart(places: Sequence[tuple[float, float]]) -> list[float]:
+    """Heights of the names of dots at these places (x, y): beside the dot, or lower where another name is there.
+
+    Where there is no more room below, the lowest stays and the others move up.
+    """
+    lowered = _stacked(places)
+    if max(lowered, default=0) <= HEIGHT - BOTTOM - 8:
+        return lowered
+    return [-height for height in _stacked([(x, -y) for x, y in places])]
+
+
+def _stacked(places: Sequence[tuple[float, float]]) -> list[float]:
+    """Heights at least a line apart where names could meet, moved towards larger values."""
+    heights = [y for _, y in places]
+    placed: list[int] = []
+    for index in sorted(range(len(places)), key=lambda index: places[index][1]):
+        near = [heights[other] for other in placed if abs(places[other][0] - places[index][0]) < LABEL_PX[0]]
+        heights[index] = max([heights[index], *(height + LABEL_PX[1] for height in near)])
+        placed.append(index)
+    return heights
 
 
 def _axis(values: Sequence[float], begin_px: float, end_px: float, *, is_log: bool = False) -> _Axis:
@@ -119,7 +130,7 @@ def _frame(x: _Axis, y: _Axis | None, below: str, beside: str) -> Markup:
             parts.append(Markup(mark).format(y.at(value), LEFT, WIDTH - RIGHT))
             label = '<text class="tick" x="{}" y="{:.1f}" text-anchor="end">{:g}</text>'
             parts.append(Markup(label).format(LEFT - 6, y.at(value) + 4, round(value, 6)))
-        parts.append(Markup('<text x="8" y="{}">{}</text>').format(HEIGHT - 8, beside))
+        parts.append(Markup('<text x="8" y="20">{}</text>').format(beside))
     return Markup("").join(parts)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import OutputError
 from .benchmark import Outcome, SetOutcome
 from .measures import Measure
+from .pairing import count_label
 from .runner import Summary
 
 _KINDS = {
@@ -25,21 +26,16 @@ _KINDS = {
 
 def protocol(one: SetOutcome) -> str:
     """How this set was scored, in one sentence."""
-    parts = [f"{one.test_set.located.row.task}, {_count(one)}"]
+    parts = [f"{one.test_set.located.row.task}, {count_label(one.test_set)}"]
     if one.settings[0].sigma is not None:
         kind = "clipped to 8 bits" if one.settings[0].clipped else "not clipped"
         parts.append(f"Gaussian noise, {kind}, numpy.random.default_rng(0) restarted for each picture")
     if one.test_set.cases[0].target is None:
         parts.append("no reference")
-    parts.append("no crop, no resizing, nothing left out")
+    parts.append("no crop, no resizing")
+    unscored = len(one.test_set.cases) - len({row.picture for row in one.rows})
+    parts.append(f"{unscored} COULD NOT BE SCORED" if unscored else "every picture scored")
     return "; ".join(parts)
-
-
-def _count(one: SetOutcome) -> str:
-    pictures, expected = len(one.test_set.cases), one.test_set.located.row.count
-    if one.test_set.is_partial:
-        return f"{pictures} of {expected} pictures (partial)"
-    return f"{pictures} picture{'s' if pictures != 1 else ''}"
 
 
 def records(outcome: Outcome) -> Iterator[dict[str, Any]]:
@@ -132,11 +128,17 @@ def cells(one: SetOutcome, summary: Summary) -> list[str]:
     if summary.method == "input":
         return [*texts, "", "", *(["", ""] if one.peaks else [])]
     seconds = summary.seconds_per_megapixel
-    texts += [f"{seconds:.3g}", f"{seconds / ours.seconds_per_megapixel:.2f}" if ours else ""]
+    texts += [brief(seconds), brief(seconds / ours.seconds_per_megapixel) if ours else ""]
     if one.peaks:
         peak, own = one.peaks.get(summary.method), one.peaks.get(one.ours)
-        texts += [f"{peak / 1e6:.0f}" if peak else "", f"{peak / own:.2f}" if peak and own else ""]
+        texts += [f"{peak / 1e6:.0f}" if peak else "", brief(peak / own) if peak and own else ""]
     return texts
+
+
+def brief(value: float) -> str:
+    """Three digits that count, never an exponent: 1220, 12.2, 0.0122."""
+    digits = 2 - math.floor(math.log10(value)) if value > 0 else 0
+    return f"{round(value, digits):.{max(digits, 0)}f}"
 
 
 def number(measure: Measure, value: float | None) -> str:

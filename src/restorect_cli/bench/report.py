@@ -16,7 +16,7 @@ from .journal import Row
 from .measures import Measure
 from .pictures import load, to_jpeg
 from .plots import Plot, quality_against_seconds, spread
-from .records import cells, headings, kind_label, number, protocol, write_text
+from .records import brief, cells, headings, kind_label, number, protocol, write_text
 from .runner import Setting, pictures_to_show
 
 LARGEST_PX = 1600  # of a picture in the page
@@ -63,6 +63,7 @@ def _set(one: SetOutcome) -> dict[str, Any]:
         "name": one.name,
         "protocol": protocol(one),
         "student": one.student,
+        "reference": one.ours if one.ours != "input" else None,
         "home": row.home,
         "licence": row.licence,
         "has_settings": bool(one.settings[0].name),
@@ -90,7 +91,7 @@ def _row(one: SetOutcome, row: Row) -> dict[str, Any]:
     scores = [(measure, row.scores.get(measure.name)) for measure in one.measures]
     numbers = [{"value": _sortable(value), "text": number(measure, value)} for measure, value in scores]
     pace = row.seconds / row.megapixels
-    seconds = {"value": "" if row.method == "input" else pace, "text": "" if row.method == "input" else f"{pace:.3g}"}
+    seconds = {"value": "" if row.method == "input" else pace, "text": "" if row.method == "input" else brief(pace)}
     return {
         "picture": row.picture,
         "setting": row.setting,

@@ -131,11 +131,18 @@ def bench(
         str, typer.Option(metavar="MEGAPIXELS,...", help="Sizes of picture that --speed measures.")
     ] = "0.25,1,4,12,48",
     csv: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write one line per picture and method.", show_default=False)
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write one line per picture and method; replaced if it is there.", show_default=False
+        ),
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.html", help="Write a page with tables, plots and sliders.", show_default=False),
+        typer.Option(
+            metavar="FILE.html",
+            help="Write a page with tables, plots and sliders; replaced if it is there.",
+            show_default=False,
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted run of the same sets and settings.")
@@ -168,15 +175,25 @@ def bench(
         return _list(out)
 
     if speed:
+        unused: dict[str, object] = {"--dataset": dataset, "--metrics": metrics, "--csv": csv, "--report": report}
+        unused |= {
+            "--peer": peer,
+            "--peer-cmd": peer_cmd,
+            "--baselines": all_baselines,
+            "--baseline": baseline,
+            "--resume": resume,
+        }
+        if any(unused.values()):
+            named = ", ".join(option for option, value in unused.items() if value)
+            raise UsageError(f"--speed scores no pictures, so it cannot go with {named}", "run the two apart")
         return _speed(out, task or "denoise", model, device, threads, steps, sizes)
 
     from ..bench import records
     from ..bench.benchmark import Benchmark, Order
     from ..bench.methods import peer_spec
 
-    for path in (csv, report):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise UsageError(f"there is no folder {path.absolute().parent}", "make it first")
+    _check_output("--csv", csv, (".csv",))
+    _check_output("--report", report, (".html", ".htm"))
     peers = [peer_spec(text, command=False) for text in peer or []]
     peers += [peer_spec(text, command=True) for text in peer_cmd or []]
     order = Order(
@@ -220,6 +237,16 @@ def bench(
         raise typer.Exit(InputError.exit_code)
 
 
+def _check_output(option: str, path: Path | None, suffixes: tuple[str, ...]) -> None:
+    """Before anything is measured: a file that could not be written, or that is meant for something else."""
+    if path is None:
+        return
+    if path.suffix.lower() not in suffixes or path.is_dir():
+        raise UsageError(f"{option} cannot be {path}", f"name a file that ends in {suffixes[0]}")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"there is no folder {path.absolute().parent}", "make it first")
+
+
 def _speed(out: Output, task: str, model: str, device: str, threads: int | None, steps: int | None, sizes: str) -> None:
     try:
         megapixels = [float(size) for size in sizes.split(",")]
@@ -240,7 +267,7 @@ def _speed(out: Output, task: str, model: str, device: str, threads: int | None,
         costs.append(cost)
         point = cost.point
         text = f"{cost.student} {point.megapixels:6g} MP, "
-        text += f"{point.threads} threads, {point.precision}, {point.steps} steps: "
+        text += f"{_counted(point.threads, 'thread')}, {point.precision}, {_counted(point.steps, 'step')}: "
         text += f"{cost.seconds_per_megapixel:.3f} s/MP"
         text += f", peak {cost.peak_bytes / 1e9:.2f} GB" if cost.peak_bytes else ""
         text += f", {100 * cost.share:.0f} % of the matrix-product rate" if cost.share else ""
@@ -249,6 +276,10 @@ def _speed(out: Output, task: str, model: str, device: str, threads: int | None,
     exponents = growth(costs)
     if exponents:
         out.say(f"time grows as size^{exponents[0]:.2f}, memory as size^{exponents[1]:.2f} (1 is linear)")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' if count != 1 else ''}"
 
 
 def _list(out: Output) -> None:

@@ -41,7 +41,7 @@ for (const slider of document.querySelectorAll(".slider")) {
     zoomed = Math.min(buttons.length - 1, Math.max(0, index));
     const factor = Number(buttons[zoomed].dataset.zoom);
     const middle = [(view.scrollLeft + view.clientWidth / 2) / stage.offsetWidth, (view.scrollTop + view.clientHeight / 2) / stage.offsetHeight];
-    stage.style.width = factor ? factor * sides.left.naturalWidth / window.devicePixelRatio + "px" : "100%";
+    stage.style.width = factor ? factor * sides.left.naturalWidth / window.devicePixelRatio + "px" : "";
     stage.style.imageRendering = factor > 1 ? "pixelated" : "auto";
     view.scrollTo(middle[0] * stage.offsetWidth - view.clientWidth / 2, middle[1] * stage.offsetHeight - view.clientHeight / 2);
     buttons.forEach((button, at) => button.setAttribute("aria-pressed", at === zoomed));
