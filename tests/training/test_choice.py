@@ -104,4 +104,12 @@ def test_a_distilled_student_differs_from_its_twin_by_the_teacher_alone(task: st
     twin = load_recipe(f"{task}-s-first" if f"{task}-s-first" in shipped_recipes() else f"{task}-s")
     distilled = load_recipe(f"{task}-s-distilled")
     assert distilled.distill is not None
-    assert distilled.model_copy(update={"distill": None}) == twin
+    if task == "low-light":  # a shorter run
+        assert (distilled.net, distilled.source) == (twin.net, twin.source)
+    else:
+        assert distilled.model_copy(update={"distill": None}) == twin
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_teacher_learns_from_the_sources_of_its_students(task: str):
+    assert load_recipe(f"{task}-teacher").source == load_recipe(f"{task}-s-distilled").source

@@ -58,7 +58,7 @@ validate_every = 1000
 """,
     TEACHER_FILE: """\
 # A teacher from the pairs of this folder: restorect train --data FOLDER --net teacher-tiny
-# About @T minutes on one core of a recent server CPU; teacher-small takes three times as long.
+# About 20 minutes on one core of a recent server CPU; teacher-small takes three times as long.
 task = "{task}"
 net = "teacher-tiny"
 iterations = 2500
@@ -69,7 +69,7 @@ validate_every = 500
 """,
     DISTILLED_FILE: """\
 # A student of that teacher: restorect distill --data FOLDER --teacher WEIGHTS
-# About @S minutes on one core of a recent server CPU.
+# About 30 minutes on one core of a recent server CPU.
 task = "{task}"
 net = "s"
 iterations = 3000
