@@ -58,7 +58,7 @@ def run_together(count: int, arguments: list[str]) -> list[str]:
         for rank in range(count)
     ]
     try:
-        said = [process.communicate(timeout=240)[0] for process in started]
+        said = [process.communicate(timeout=600)[0] for process in started]
         assert [process.returncode for process in started] == [0] * count, said
     finally:
         for process in started:

@@ -26,9 +26,9 @@ COLOURS = (
     "#b8860b",
     "#3aa6a6",
     "#c2427a",
-    "#777777",
     "#5c3d1e",
     "#12355b",
+    "#777777",
 )  # read apart in grey
 
 NOT_LOSSES = {"iteration", "learning_rate", "seconds_per_iteration", "validation"}  # what else a line of the log tells
