@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image
 
 from restorect_cli.metrics import match_mean, psnr, ssim
+from restorect_cli.models.names import called
 from restorect_cli.training.data import PairStream
 from restorect_cli.training.loop import Progress, Trainer
 from restorect_cli.training.nets.teacher import TEACHERS
@@ -229,6 +230,7 @@ class Cell:
     """Results of one cell: scores by seed and iteration, and what is the same for all of them."""
 
     scores: dict[int, dict[int, dict[str, float]]]
+    net: str
     iterations: int
     seconds: float
 
@@ -254,7 +256,7 @@ def read_results() -> tuple[dict[str, dict[str, Cell]], dict[str, Line]]:
             inputs[line["task"]] = line
             continue
         named = cells.setdefault(line["task"], {})
-        cell = named.setdefault(line["cell"], Cell({}, line["iterations"], line["seconds"]))
+        cell = named.setdefault(line["cell"], Cell({}, line["net"], line["iterations"], line["seconds"]))
         cell.scores.setdefault(line["seed"], {})[line["iteration"]] = line
     return cells, inputs
 
@@ -316,7 +318,8 @@ def tables(args: argparse.Namespace) -> None:
         lines += [f"### {task}", ""]
         if picture(task).is_file():
             lines += [f"![PSNR of every cell over its training](images/{picture(task).name})", ""]
-        lines += [f"{given['pictures']} held-out pictures.", "", *final_table(cells, given), ""]
+        nets = " and ".join(sorted({called(cell.net) for cell in cells.values()}))
+        lines += [f"{nets}; {given['pictures']} held-out pictures.", "", *final_table(cells, given), ""]
         lines += [*convergence_table(cells), ""]
     page = DOCS / "restorect.md"
     before = page.read_text(encoding="utf-8").split(MARK, 1)[0]
