@@ -67,7 +67,9 @@ def gradients(recipe: Recipe, which: str) -> dict[str, float]:
     with torch.no_grad():
         for p in student.parameters():
             p.add_(0.05 * torch.randn_like(p))
-    batch = Tensors(torch.rand(4, 3, 32, 32), torch.rand(4, 3, 32, 32), torch.rand(4, 3, 16, 24), torch.rand(4, 9) / 10)
+    batch = Tensors(
+        torch.rand(4, 3, 32, 32), torch.rand(4, 3, 32, 32), *torch.rand(2, 4, 3, 16, 24), torch.rand(4, 9) / 10
+    )
     with torch.autocast("cpu", torch.bfloat16):
         loss = Objective(student, recipe, Ranks())(batch, 3)[which]
     if loss.requires_grad:

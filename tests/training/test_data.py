@@ -23,7 +23,7 @@ from .conftest import picture, save
 def test_batch_depends_on_the_recipe_and_its_number_only(data: Path, recipe: Recipe):
     one, two = PairStream(recipe, data), PairStream(recipe, data)
     one.batch(0)
-    for name in ("y", "x", "thumb", "statistics"):
+    for name in ("y", "x", "thumb", "clean_thumb", "statistics"):
         np.testing.assert_array_equal(getattr(one.batch(3), name), getattr(two.batch(3), name))
     assert not np.array_equal(one.batch(3).y, one.batch(4).y)
 
@@ -31,9 +31,18 @@ def test_batch_depends_on_the_recipe_and_its_number_only(data: Path, recipe: Rec
 def test_batch_shapes_and_statistics(data: Path, recipe: Recipe):
     batch = PairStream(recipe, data).batch(0)
     assert batch.y.shape == batch.x.shape == (2, 3, 32, 32)
-    assert batch.thumb.shape == (2, 3, 100, 150)
+    assert batch.thumb.shape == batch.clean_thumb.shape == (2, 3, 100, 150)
     expected = statistics_batch(np.ascontiguousarray(batch.y.transpose(0, 2, 3, 1)))
     np.testing.assert_allclose(batch.statistics, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("task", ["low-light", "denoise"])
+def test_both_thumbnails_show_the_same_part_of_the_picture(data: Path, recipe: Recipe, task: str):
+    """The pairs' inputs are half as bright; in tasks other than low light thumbnails are zoomed."""
+    stream = PairStream(recipe.model_copy(update={"task": task, "batch": 8, "source": recipe.source[1:]}), data)
+    batch = stream.batch(1)
+    np.testing.assert_allclose(batch.thumb, 0.5 * batch.clean_thumb, atol=0.01)
+    assert not np.array_equal(batch.clean_thumb[0], batch.clean_thumb[1])
 
 
 def test_validation_pictures_are_not_trained_on(data: Path, recipe: Recipe):
@@ -53,6 +62,8 @@ def test_exposure_of_the_target_is_fitted_to_the_input(data: Path):
     item = with_matched_exposure(load_pairs(data / "pairs")[0])  # inputs are half as bright
     assert item.degraded is not None
     assert np.abs(item.clean.astype(int) - item.degraded).max() <= 2
+    assert item.degraded_thumb is not None
+    np.testing.assert_allclose(item.clean_thumb, item.degraded_thumb, atol=0.01)
 
 
 @pytest.mark.parametrize(

@@ -104,12 +104,23 @@ def test_what_does_not_fit_is_told_on_one_line(distill: Distill, text: str, teac
     assert not Path("run").exists()
 
 
-def test_a_teacher_of_another_version(distill: Distill):
+def test_a_teacher_without_all_of_its_weights(distill: Distill):
     state = torch.load("teacher/checkpoint.pt", weights_only=True)
     state["ema"].pop("low.layers.0.bias")
     torch.save(state, "teacher/old.pt")
     code, _, err = distill(teacher="teacher/old.pt")
-    assert code == 1 and "is of another version of teacher-tiny" in err
+    assert code == 1 and "does not hold the weights of a teacher-tiny" in err
+
+
+@pytest.mark.parametrize("kept", [{"version": 1}, {}])
+def test_a_teacher_of_an_older_restorect(distill: Distill, kept: dict[str, int]):
+    """Its weights fit, and mean something else."""
+    state = torch.load("teacher/checkpoint.pt", weights_only=True)
+    del state["version"]
+    torch.save(state | kept, "teacher/old.pt")
+    code, _, err = distill(teacher="teacher/old.pt")
+    assert code == 1 and "is a teacher of version 1, and this restorect learns from version 2" in err
+    assert len(err.splitlines()) == 1 and not Path("run").exists()
 
 
 def test_a_data_folder_with_a_recipe_needs_no_more(distill: Distill):

@@ -21,7 +21,7 @@ from restorect_cli.training.stages import student_shape
 def batch() -> Tensors:
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(2, 3, 32, 32, generator=generator)
-    return Tensors(0.4 * x, x, 0.4 * x, torch.rand(2, 9, generator=generator) / 10)
+    return Tensors(0.4 * x, x, 0.4 * x, x, torch.rand(2, 9, generator=generator) / 10)
 
 
 def shaken(recipe: Recipe, **changes: object) -> Distillation:
@@ -88,6 +88,32 @@ def test_terms_of_weight_zero_are_left_out(distill_recipe: Recipe):
     stage = shaken(distill_recipe, latent="off", maps_weight=0.0, output_weight=0.0)
     assert set(stage(batch(), 0)) == {"flow", "consistency"}
     assert named(stage, "aside", "net.prior.flow") == set()
+
+
+def test_a_net_that_is_not_taught_asks_the_teacher_nothing(distill_recipe: Recipe):
+    """The control: what the latent flow's parameters are worth without a teacher."""
+    stage = shaken(distill_recipe, vector_weight=0.0, velocity_weight=0.0, maps_weight=0.0, output_weight=0.0)
+    stage.teacher.encode = lambda *pictures: pytest.fail("asked")  # type: ignore[method-assign]
+    assert stage.first_phase == 0 and set(stage(batch(), 0)) == {"flow", "consistency"}
+    assert reached(stage, "flow") == named(stage, *ALL)
+
+
+def test_the_teacher_computes_no_more_than_is_asked_for(distill_recipe: Recipe):
+    stage = shaken(distill_recipe, output_weight=0.0)
+    stage.teacher.transformer.forward = lambda *inputs: pytest.fail("asked")  # type: ignore[method-assign]
+    half = stage(batch(), 2)["maps"]
+    torch.testing.assert_close(half, shaken(distill_recipe)(batch(), 2)["maps"])
+
+
+def test_in_low_light_the_teachers_vectors_are_of_the_whole_picture(distill_recipe: Recipe):
+    pictures = batch()
+    for task, shown in (("low-light", (pictures.thumb, pictures.clean_thumb)), ("derain", (pictures.y, pictures.x))):
+        stage = shaken(distill_recipe.model_copy(update={"task": task}))
+        seen: list[torch.Tensor] = []
+        encode = stage.teacher.encode
+        stage.teacher.encode = lambda *p, seen=seen, encode=encode: (seen.extend(p), encode(*p))[1]  # type: ignore
+        stage(pictures, 2)
+        assert all(a is b for a, b in zip(seen, shown, strict=True)), task
 
 
 def test_maps_are_compared_where_both_nets_see_the_same_picture(distill_recipe: Recipe):

@@ -16,7 +16,7 @@ from restorect_cli.training.pairs import (
     list_photographs,
     make_pairs,
     read_clean,
-    write_recipe,
+    write_recipes,
 )
 from restorect_cli.training.recipe import load_recipe
 
@@ -136,12 +136,16 @@ def test_a_layer_smaller_than_the_picture_keeps_its_streaks_sizes():
 @pytest.mark.parametrize(
     ("sides_px", "crop_px"), [([500], 112), ([16], 16), ([30, 400, 500], 24), ([30, *[100] * 10], 96)]
 )
-def test_the_recipe_beside_the_pairs_is_valid_and_its_crops_fit(tmp_path: Path, sides_px: list[int], crop_px: int):
-    path = write_recipe(tmp_path, "raindrop", sides_px)
-    assert path is not None
-    recipe = load_recipe(str(path))
-    assert (recipe.task, recipe.crop_px, recipe.source[0].folder) == ("raindrop", crop_px, ".")
-    path.write_text("mine")
-    assert write_recipe(tmp_path, "derain", sides_px) is None and path.read_text() == "mine"
+def test_the_recipes_beside_the_pairs_are_valid_and_their_crops_fit(tmp_path: Path, sides_px: list[int], crop_px: int):
+    paths = write_recipes(tmp_path, "raindrop", sides_px)
+    assert [path.name for path in paths] == ["recipe.toml", "teacher.toml", "distilled.toml"]
+    plain, teacher, distilled = (load_recipe(str(path)) for path in paths)
+    for recipe in (plain, teacher, distilled):
+        assert (recipe.task, recipe.source[0].folder) == ("raindrop", ".") and recipe.crop_px <= crop_px
+    assert (plain.crop_px, teacher.net, distilled.net) == (crop_px, "teacher-tiny", "s")
+    assert plain.distill is None and distilled.distill is not None
+    paths[0].write_text("mine")
+    paths[1].unlink()
+    assert write_recipes(tmp_path, "derain", sides_px) == [paths[1]] and paths[0].read_text() == "mine"
     with pytest.raises(OutputError, match=r"cannot write .*recipe\.toml"):
-        write_recipe(tmp_path / "absent", "derain", sides_px)
+        write_recipes(tmp_path / "absent", "derain", sides_px)

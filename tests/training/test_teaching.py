@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from restorect_cli.training.loop import Trainer
 from restorect_cli.training.nets.teacher import Teacher
 from restorect_cli.training.ranks import Ranks
 from restorect_cli.training.recipe import Recipe
-from restorect_cli.training.stage import Tensors
+from restorect_cli.training.stage import Tensors, shown_to_encoders
 from restorect_cli.training.teaching import Teaching
 
 from .conftest import MINIATURE
@@ -28,7 +29,8 @@ TERMS = {
 def batch(count: int = 2) -> Tensors:
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(count, 3, 32, 32, generator=generator)
-    return Tensors(0.4 * x, x, torch.rand(count, 3, 16, 24), torch.rand(count, 9))
+    thumb = torch.rand(count, 3, 16, 24, generator=generator)
+    return Tensors(0.4 * x, x, 0.4 * thumb, thumb, torch.rand(count, 9))
 
 
 def teaching(recipe: Recipe) -> Teaching:
@@ -66,6 +68,23 @@ def test_the_whole_loss_reaches_every_parameter(teacher_recipe: Recipe):
     assert [name for name, p in stage.named_parameters() if p.grad is None or not bool(p.grad.any())] == []
 
 
+@pytest.mark.parametrize(("task", "seen"), [("low-light", "clean_thumb"), ("derain", "x")])
+def test_the_truth_is_the_whole_picture_in_low_light_and_the_crop_elsewhere(
+    teacher_recipe: Recipe, task: str, seen: str
+):
+    stage = teaching(teacher_recipe.model_copy(update={"task": task}))
+    given = batch()
+    before = stage(given, 0)["output"]
+    others = {"clean_thumb", "x"} - {seen}
+    for name, same in ((seen, False), *((other, True) for other in others)):
+        encoded = stage.teacher.encode(*shown_to_encoders(replace(given, **{name: 0.5 * getattr(given, name)}), task))
+        plain = stage.teacher.encode(*shown_to_encoders(given, task))
+        assert torch.equal(encoded[0], plain[0]) == same, name
+    assert before.isfinite()
+    told, untold = (stage.restored(stage.teacher, given)[way] for way in ("with the truth", ""))
+    assert not torch.equal(told, untold)
+
+
 def test_the_truth_is_shown_to_a_share_of_the_samples(teacher_recipe: Recipe):
     recipe = teacher_recipe.model_copy(update={"batch": 500, "oracle_share": 0.7})
     stage = Teaching(Teacher(MINIATURE), recipe, Ranks())
@@ -92,7 +111,7 @@ def test_processes_terms_add_up_to_those_of_one(teacher_recipe: Recipe):
 def test_black_pictures_train_finitely(teacher_recipe: Recipe):
     stage, black = teaching(teacher_recipe), torch.zeros(2, 3, 32, 32)
     with torch.autocast("cpu", torch.bfloat16):
-        terms = stage(Tensors(black, black, black, black), 0)
+        terms = stage(Tensors(black, black, black, black, black), 0)
     torch.stack(list(terms.values())).sum().backward()
     assert all(bool(p.grad.isfinite().all()) for p in stage.parameters() if p.grad is not None)
 

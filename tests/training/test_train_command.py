@@ -336,6 +336,12 @@ def test_a_second_interruption_stops_at_once(train: Train, stopped: bytes, monke
     assert Path("run/checkpoint.pt").read_bytes() == stopped
 
 
+def test_a_dry_run_tells_the_plan_and_writes_nothing(train: Train):
+    result = train("--dry-run")
+    assert result.code == 0 and "low-light: student-tiny " in result.out and "6 steps (all)" in result.out
+    assert "hours on this device" in result.out and not Path("run").exists()
+
+
 def test_a_finished_run_has_its_plot_and_can_be_asked_again(train: Train):
     result = train()
     assert (result.code, result.out) == (0, "run: done\n")

@@ -55,7 +55,7 @@ def degrade(
 ) -> None:
     """Makes training pairs from clean photographs: noise, darkness, rain or raindrops as `train` synthesises them.
 
-    Writes OUT/input/NAME.png (degraded) and OUT/target/NAME.png (clean), and OUT/recipe.toml, by which
+    Writes OUT/input/NAME.png (degraded) and OUT/target/NAME.png (clean), and recipes, by which
     `restorect train --data OUT` trains on them; any other recipe can name OUT as a folder of pairs.
     What happens to a photograph depends on its file name, the task and the seed only. Nothing is
     overwritten; a photograph that fails does not stop the others, and the exit code is then 1.
@@ -74,7 +74,7 @@ def degrade(
     if severity is not None:
         choose("--severity", severity, SEVERITIES)
 
-    from ..training.pairs import degradations, list_photographs, make_pairs, write_recipe
+    from ..training.pairs import RECIPE_FILE, degradations, list_photographs, make_pairs, write_recipes
 
     kinds = degradations(task, severity)
     photographs, failed = list_photographs(folder, count)
@@ -98,7 +98,7 @@ def degrade(
             advance(1)
     out.say(f"{len(sides_px)} pairs in {output}" + (f", {failures} photographs left out" if failures else ""))
     if sides_px:
-        kept = write_recipe(output, task, sides_px) is None
+        kept = output / RECIPE_FILE not in write_recipes(output, task, sides_px)
         out.say(f"to train on them: restorect train --data {output}" + (" (its recipe.toml was kept)" if kept else ""))
     if used == 1:
         out.say("warning: one photograph is not enough to train, another scene must be held out")

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from .options import Quiet, choose
 from .output import Output
 from .train import TRAIN_DEVICES, need_torch, train_to_the_end
-
-if TYPE_CHECKING:
-    from ..training.plan import Plan
-    from ..training.recipe import Recipe
+from .training_plan import tell_plan
 
 
 def distill(
@@ -32,7 +28,7 @@ def distill(
         typer.Argument(
             metavar="RECIPE",
             help="A recipe for a student, that comes along or a TOML file "
-            "[default: recipe.toml in DIR, else that of the teacher's task].",
+            "[default: distilled.toml or recipe.toml in DIR, else that of the teacher's task].",
             show_default=False,
         ),
     ] = None,
@@ -88,48 +84,25 @@ def distill(
     """
     choose("--device", device, TRAIN_DEVICES)
     need_torch()
-    from ..training.choice import RUNS
+    from ..training.choice import RUNS, distilling
     from ..training.distillation import naming_its_teacher, task_of
     from ..training.loop import Trainer
-    from ..training.pairs import RECIPE_FILE
     from ..training.ranks import join
     from ..training.recipe import load_recipe
 
-    own = data / RECIPE_FILE
-    name = recipe or (str(own) if own.is_file() else f"{task_of(teacher)}-s-distilled")
+    name = recipe or distilling(data) or f"{task_of(teacher)}-s-distilled"
     chosen = naming_its_teacher(load_recipe(name), teacher)
     run = output or RUNS / f"{chosen.task}-{chosen.net}-distilled"
     with join(device) as ranks:
         out = Output(quiet=quiet or not ranks.leads)
         if dry_run:
             if ranks.leads:
-                _tell_plan(chosen, ranks.device, teacher, threads, out)
+                tell_plan(chosen, ranks.device, out, teacher=teacher, threads=threads)
             return
         trainer = Trainer(chosen, data, run, ranks=ranks, threads=threads, resume=resume, teacher=teacher)
         train_to_the_end(trainer, time_limit, out)
         if ranks.leads and trainer.iteration >= chosen.iterations:
             _export(run, licence, training_data, out)
-
-
-def _tell_plan(recipe: Recipe, device: str, teacher: Path, threads: int | None, out: Output) -> None:
-    import torch
-
-    from ..training.plan import make_plan
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-    plan = make_plan(recipe, device, teacher)
-    out.result(_described(plan, recipe), asdict(plan) | {"hours": plan.hours})
-
-
-def _described(plan: Plan, recipe: Recipe) -> str:
-    memory = "" if plan.memory_bytes is None else f", {plan.memory_bytes / 1e9:.1f} GB at the peak"
-    steps = "; ".join(f"{phase.iterations} steps ({phase.name}) of {phase.seconds:.2f} s" for phase in plan.phases)
-    teacher = "" if recipe.distill is None else f", {recipe.distill.teacher} {plan.frozen:,}"
-    return (
-        f"{recipe.task}: student-{recipe.net} and adapters {plan.trained:,} parameters{teacher}; {steps}; "
-        f"about {plan.hours:.1f} hours on this device{memory}"
-    )
 
 
 def _export(run: Path, licence: str, training_data: str, out: Output) -> None:

@@ -11,6 +11,7 @@ from ..errors import StoppedError, UsageError
 from ..models.names import TASKS, called
 from .options import Quiet, choose
 from .output import Output
+from .training_plan import tell_plan
 
 if TYPE_CHECKING:
     from ..training.choice import Choice
@@ -71,6 +72,9 @@ def train(
             metavar="MINUTES", min=0, help="Stop after so long, with a checkpoint to resume from.", show_default=False
         ),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print sizes, steps, hours and memory, and train nothing.")
+    ] = False,
     device: Annotated[
         str, typer.Option("--device", "-d", metavar="|".join(TRAIN_DEVICES), help="Where to train.")
     ] = "cpu",
@@ -129,6 +133,10 @@ def train(
             out.say(f"{chosen.recipe.task}, {called(chosen.recipe.net)}: recipe {chosen.name}, run {run}")
         if init is None and not resume:
             _tell_of_forerunners(chosen, out)
+        if dry_run:
+            if ranks.leads:
+                tell_plan(chosen.recipe, ranks.device, out, threads=threads)
+            return
         trainer = Trainer(chosen.recipe, data, run, ranks=ranks, threads=threads, resume=resume, init=init)
         train_to_the_end(trainer, time_limit, out)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 from ..models.names import called
-from .pairs import RECIPE_FILE
+from .pairs import DISTILLED_FILE, RECIPE_FILE, TEACHER_FILE
 from .recipe import Recipe, load_recipe, shipped_recipes
 
 RUNS = Path("runs")
@@ -23,18 +23,19 @@ class Choice:
 
 
 def choose_recipe(named: str | None, data: Path, *, task: str | None = None, net: str | None = None) -> Choice:
-    """The recipe `named`; else recipe.toml in the `data` folder; else the shipped one of the `task`.
+    """The recipe `named`; else recipe.toml in the `data` folder (for a teacher teacher.toml); else that of the `task`.
 
     `net` takes the place of the net of a recipe that was not named. Raises UsageError where nothing says which
     recipe, or where it is one of another task, or a named one of another net; and what `load_recipe` raises.
     """
-    own = data / RECIPE_FILE
+    teaches = net is not None and called(net) == net  # a student's net is called by its size alone
+    own = data / (TEACHER_FILE if teaches and (data / TEACHER_FILE).is_file() else RECIPE_FILE)
     if named is not None:
         name = named
     elif own.is_file():
         name = str(own)
     elif task is not None:
-        usual = f"{task}-teacher" if called(net or "s") == net else f"{task}-s"
+        usual = f"{task}-teacher" if teaches else f"{task}-s"
         name = f"{task}-{net}" if f"{task}-{net}" in shipped_recipes() else usual
     else:
         raise UsageError(
@@ -52,6 +53,12 @@ def choose_recipe(named: str | None, data: Path, *, task: str | None = None, net
             )
         recipe = recipe.model_copy(update={"net": net})
     return Choice(recipe, name, RUNS / _run_name(name, recipe, own=name == str(own)))
+
+
+def distilling(data: Path) -> str | None:
+    """The recipe that lies with the data for a student of a teacher; None where there is none."""
+    own = (data / name for name in (DISTILLED_FILE, RECIPE_FILE))
+    return next((str(path) for path in own if path.is_file()), None)
 
 
 def _run_name(name: str, recipe: Recipe, *, own: bool) -> str:

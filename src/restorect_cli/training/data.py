@@ -1,8 +1,8 @@
 """Training pairs: photographs and degraded/clean pairs from folders, cropped and augmented in memory.
 
-A sample is (y, x, thumb): degraded and clean crop, and the whole degraded picture shrunk, because
-the prior sees the whole scene in use. Where a pair folder has `input_whole/`, that is the whole
-picture; else the thumbnail is made from the picture at hand.
+A sample is (y, x, thumb, clean_thumb): degraded and clean crop, and the whole degraded picture shrunk, because the
+prior sees the whole scene in use; the whole clean one likewise, which a teacher may see. Where a pair folder has
+`input_whole/` and `target_whole/`, those are the whole pictures; else thumbnails are made from the pictures at hand.
 
 Every sample is drawn from its own generator, seeded by (seed, iteration, number in the batch): a resumed run
 sees exactly the data it would have seen, no generator state needs saving, and of several processes each makes
@@ -48,12 +48,17 @@ class Item:
 
 @dataclass(frozen=True)
 class Batch:
-    """Arrays of one step: y, x (B,3,H,W); thumb (B,3,h,w); statistics (B,9); float32."""
+    """Arrays of one step: y, x (B,3,H,W); thumb, clean_thumb (B,3,h,w); statistics (B,9); float32."""
 
     y: FloatImage
     x: FloatImage
     thumb: FloatImage
+    clean_thumb: FloatImage
     statistics: FloatImage
+
+
+Sample = tuple[FloatImage, FloatImage, FloatImage, FloatImage]
+"""(y, x, thumb, clean_thumb), each HWC float32."""
 
 
 def read_pixels(path: Path) -> Pixels:
@@ -118,14 +123,14 @@ def load_pairs(folder: Path) -> list[Item]:
 
 
 def with_matched_exposure(item: Item) -> Item:
-    """The pair with its target's gain and offset fitted per colour to the input.
+    """The pair with its target's gain and offset fitted per colour to the input, in the clean thumbnail too.
 
     Two cameras, one behind a wet lens, expose differently; a pixel loss would learn that. The fit
     leaves out the third of the pixels that differ most, which are drops.
     """
     if item.degraded is None:
         return item
-    clean = item.clean.astype(np.float32)
+    clean, clean_thumb = item.clean.astype(np.float32), item.clean_thumb.copy()
     for c in range(3):
         a, b = item.clean[..., c].ravel().astype(np.float32), item.degraded[..., c].ravel().astype(np.float32)
         kept = np.ones(len(a), bool)
@@ -139,7 +144,9 @@ def with_matched_exposure(item: Item) -> Item:
             error = np.abs(gain * a + offset - b)
             kept = error <= np.quantile(error, 0.67)
         clean[..., c] = gain * clean[..., c] + offset
-    return replace(item, clean=np.clip(np.round(clean), 0, 255).astype(np.uint8))
+        clean_thumb[..., c] = gain * clean_thumb[..., c] + offset / 255
+    pixels = np.clip(np.round(clean), 0, 255).astype(np.uint8)
+    return replace(item, clean=pixels, clean_thumb=np.clip(clean_thumb, 0, 1))
 
 
 def _whole(folder: Path, stem: str) -> Pixels | None:
@@ -215,7 +222,10 @@ class PairStream:
             key = (source.folder, source.degrade == "pair", source.match_exposure)
             if key not in cache:
                 items = load_items(root / source.folder, key[1], recipe.crop_px)
-                cache[key] = split([with_matched_exposure(i) for i in items] if source.match_exposure else items)
+                train, held = split(items)
+                if source.match_exposure:  # after the split, which looks at the thumbnails that this changes
+                    train, held = ([with_matched_exposure(i) for i in part] for part in (train, held))
+                cache[key] = train, held
             self.train.append(cache[key][0])
             self.validation.append(cache[key][1])
         self.degradations = [
@@ -269,12 +279,12 @@ def _need_folders(recipe: Recipe, root: Path) -> None:
         )
 
 
-def collate(samples: Sequence[tuple[FloatImage, FloatImage, FloatImage]]) -> Batch:
+def collate(samples: Sequence[Sample]) -> Batch:
     """Stack HWC samples to NCHW arrays and measure the statistics of the degraded crops."""
-    y, x, thumb = (np.stack(parts) for parts in zip(*samples, strict=True))
-    statistics = prior.statistics_batch(y)
-    y, x, thumb = (np.ascontiguousarray(a.transpose(0, 3, 1, 2)) for a in (y, x, thumb))
-    return Batch(y, x, thumb, statistics)
+    stacked = [np.stack(parts) for parts in zip(*samples, strict=True)]
+    statistics = prior.statistics_batch(stacked[0])
+    y, x, thumb, clean_thumb = (np.ascontiguousarray(a.transpose(0, 3, 1, 2)) for a in stacked)
+    return Batch(y, x, thumb, clean_thumb, statistics)
 
 
 def draw(
@@ -284,8 +294,8 @@ def draw(
     rng: np.random.Generator,
     augment: bool = True,
     zoom: bool = False,
-) -> tuple[FloatImage, FloatImage, FloatImage]:
-    """One sample (y, x, thumb), each HWC float32; `zoom` lets the thumbnail show any part of the picture (`zoomed`)."""
+) -> Sample:
+    """One sample; `zoom` lets its thumbnails show any part of the picture (`zoomed`), both the same."""
     height, width = item.clean.shape[:2]
     if augment:
         top, left = int(rng.integers(height - crop_px + 1)), int(rng.integers(width - crop_px + 1))
@@ -294,19 +304,20 @@ def draw(
         top, left, pose = (height - crop_px) // 2, (width - crop_px) // 2, 0
     window = np.s_[top : top + crop_px, left : left + crop_px]
     x = _as_float(_posed(item.clean[window], pose))
-    thumb = item.clean_thumb if item.degraded_thumb is None else item.degraded_thumb
-    thumb = thumb[:: 1 - 2 * (pose & 1), :: 1 - (pose & 2)]
+    whole = item.clean_thumb if item.degraded_thumb is None else item.degraded_thumb
+    thumbs = np.concatenate([whole, item.clean_thumb], axis=-1)[:: 1 - 2 * (pose & 1), :: 1 - (pose & 2)]
     if zoom:
-        thumb = zoomed(thumb, rng)
+        thumbs = zoomed(thumbs, rng)
+    thumb, clean_thumb = thumbs[..., :3], thumbs[..., 3:]
     if item.degraded is not None:
-        return _as_float(_posed(item.degraded[window], pose)), x, thumb
+        return _as_float(_posed(item.degraded[window], pose)), x, thumb, clean_thumb
     averaged = float(np.exp(rng.uniform(np.log(2), np.log(40))))
     y, thumb = degradation(Scene(x, thumb, height, averaged), rng)
-    return y, x, thumb
+    return y, x, thumb, clean_thumb
 
 
 def zoomed(thumb: FloatImage, rng: np.random.Generator) -> FloatImage:
-    """In half of the cases a part of the thumbnail, enlarged; and in half of them it is laid on its other side.
+    """In half of the cases a part of the thumbnail (h,w,C), enlarged; in half of them it is laid on its other side.
 
     The streaks of a few pairs are seen in their thumbnails at one size and in one direction. A prior that has seen
     no other takes a portrait's streaks, which lie along the rows of its thumbnail, for something else, and the
@@ -326,7 +337,7 @@ def zoomed(thumb: FloatImage, rng: np.random.Generator) -> FloatImage:
 
 def _resized(thumb: FloatImage) -> FloatImage:
     size = THUMB_SHAPE[::-1]
-    channels = [Image.fromarray(np.ascontiguousarray(thumb[..., c])) for c in range(3)]
+    channels = [Image.fromarray(np.ascontiguousarray(thumb[..., c])) for c in range(thumb.shape[2])]
     return np.stack([np.asarray(c.resize(size, Image.Resampling.BILINEAR), np.float32) for c in channels], axis=-1)
 
 

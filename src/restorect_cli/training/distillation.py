@@ -24,11 +24,11 @@ from .losses.flex import Adapters, flex, matched, over_layers
 from .losses.latent import vector_errors, velocity_errors
 from .nets.latent import LatentFlow
 from .nets.student import Student
-from .nets.teacher import TEACHERS, Restoration, Teacher
+from .nets.teacher import TEACHERS, VERSION, Teacher
 from .objective import Objective, draw, flow_target, path_point, sample_errors
 from .ranks import Ranks
 from .recipe import DistillRecipe, Recipe
-from .stage import Tensors
+from .stage import Tensors, shown_to_encoders
 
 
 class Distillation(Objective):
@@ -49,13 +49,16 @@ class Distillation(Objective):
             "vector": self.distill.vector_weight,
             "velocity": self.distill.velocity_weight,
         }
-        self.flow = student.prior.flow
+        generates = self.distill.vector_weight or self.distill.velocity_weight
+        self.flow = student.prior.flow if generates else None
+        self.asks = self.flow is not None or self.distill.maps_weight > 0 or self.distill.output_weight > 0
         self.first_phase = 0 if self.flow is None else round(recipe.iterations * self.distill.first_phase)
         self.partial = self.first_phase > 0
 
     def forward(self, batch: Tensors, iteration: int) -> dict[str, Tensor]:
-        with torch.no_grad():
-            vectors = self.teacher.encode(batch.y, batch.x)
+        if not self.asks:
+            return super().forward(batch, iteration)
+        vectors = self._vectors(batch)
         latent: dict[str, Tensor] = {}
         condition = self.student.prior.condition(batch.thumb, batch.statistics)
         if self.flow is not None:
@@ -67,11 +70,12 @@ class Distillation(Objective):
         z = self.student.prior.latent(condition)
         prediction, maps = self.student.velocity.evaluate(path_point(batch.y, batch.x, t), t, z)
         terms = self.terms(batch, iteration, draws, t, z, prediction)
-        if self.distill.output_weight or self.distill.maps_weight:
-            with torch.no_grad():
-                shown = self.teacher.transformer(batch.y, *vectors)
-            terms |= self._shown(shown, batch, t, prediction, maps)
-        return terms | latent
+        return terms | self._shown(batch, vectors, t, prediction, maps) | latent
+
+    @torch.no_grad()
+    def _vectors(self, batch: Tensors) -> tuple[Tensor, Tensor]:
+        vectors: tuple[Tensor, Tensor] = self.teacher.encode(*shown_to_encoders(batch, self.recipe.task))
+        return vectors
 
     def _latent(self, flow: LatentFlow, condition: Tensor, wanted: Tensor, iteration: int) -> dict[str, Tensor]:
         generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + iteration + 500_000)
@@ -84,17 +88,36 @@ class Distillation(Objective):
         }
 
     def _shown(
-        self, shown: Restoration, batch: Tensors, t: Tensor, prediction: Tensor, maps: tuple[Tensor, Tensor]
+        self,
+        batch: Tensors,
+        vectors: tuple[Tensor, Tensor],
+        t: Tensor,
+        prediction: Tensor,
+        maps: tuple[Tensor, Tensor],
     ) -> dict[str, Tensor]:
+        """What the teacher's transformer shows; of it only as much is computed as is asked for."""
         terms: dict[str, Tensor] = {}
+        same = t == 1  # both nets look at the same picture
+        wanted_maps: tuple[Tensor, ...] = ()
+        with torch.no_grad():
+            if self.distill.output_weight:
+                shown = self.teacher.transformer(batch.y, *vectors)
+                wanted_maps = tuple(m[same] for m in shown.maps[:2])
+            elif self.distill.maps_weight and bool(same.any()):
+                wanted_maps = self.teacher.transformer.decoder_maps(batch.y[same], vectors[1][same])[:2]
         if self.distill.output_weight:
             wanted = flow_target(batch.y, shown.restored, t, self.recipe.target)
             terms["output"] = sample_errors(prediction, wanted, "l1").sum() / self.recipe.batch
         if self.distill.maps_weight:
-            compare = flex if self.distill.maps == "flex" else matched
-            errors = over_layers(compare, shown.maps[:2], self.aside(maps))
-            terms["maps"] = (errors * (t == 1)).sum() / self.recipe.batch
+            own_maps: list[Tensor] = self.aside([m[same] for m in maps])
+            terms["maps"] = self._map_error(wanted_maps, own_maps) / self.recipe.batch
         return terms
+
+    def _map_error(self, wanted: tuple[Tensor, ...], own: list[Tensor]) -> Tensor:
+        """Sum over the samples; of none it is zero, with the gradient that DistributedDataParallel waits for."""
+        if len(own[0]) == 0:
+            return torch.stack([m.sum() for m in own]).sum()
+        return over_layers(flex if self.distill.maps == "flex" else matched, wanted, own).sum()
 
 
 def load_teacher(path: Path, recipe: Recipe) -> Teacher:
@@ -102,7 +125,7 @@ def load_teacher(path: Path, recipe: Recipe) -> Teacher:
 
     Raises InputError for a file that holds none, UsageError for one of another size or task than `recipe` asks for.
     """
-    taught, weights = _read(path)
+    taught, weights, version = _read(path)
     wanted = None if recipe.distill is None else recipe.distill.teacher
     if taught.net not in TEACHERS or wanted not in (None, taught.net):
         found = taught.net if taught.net in TEACHERS else f"a student of size {taught.net}"
@@ -111,11 +134,16 @@ def load_teacher(path: Path, recipe: Recipe) -> Teacher:
         )
     if taught.task != recipe.task:
         raise UsageError(f"{path} was taught {taught.task}, not {recipe.task}", "train a teacher on the student's task")
+    if version != VERSION:
+        raise InputError(
+            f"{path} is a teacher of version {version}, and this restorect learns from version {VERSION}",
+            "train the teacher anew",
+        )
     teacher = Teacher(TEACHERS[taught.net])
     try:
         teacher.load_state_dict(weights)
     except RuntimeError as error:
-        raise InputError(f"{path} is of another version of {taught.net}", "train the teacher anew") from error
+        raise InputError(f"{path} does not hold the weights of a {taught.net}", "train the teacher anew") from error
     return teacher
 
 
@@ -125,7 +153,7 @@ def naming_its_teacher(recipe: Recipe, path: Path) -> Recipe:
     A recipe without a [distill] table gets the usual weights.
     """
     load_teacher(path, recipe)
-    taught, _ = _read(path)
+    taught = _read(path)[0]
     own = {} if recipe.distill is None else recipe.distill.model_dump()
     distill = DistillRecipe.model_validate({**own, "teacher": taught.net})
     return recipe.model_copy(update={"distill": distill})
@@ -136,15 +164,16 @@ def task_of(path: Path) -> str:
     return _read(path)[0].task
 
 
-def _read(path: Path) -> tuple[Recipe, dict[str, Any]]:
-    """Recipe and weights. Never unpickles: a file from elsewhere must not run code."""
+def _read(path: Path) -> tuple[Recipe, dict[str, Any], int]:
+    """Recipe, weights and their version. Never unpickles: a file from elsewhere must not run code."""
     try:
         if path.suffix == ".pt":
             state = torch.load(path, map_location="cpu", weights_only=True)
-            return Recipe.model_validate_json(state["recipe"]), state["ema"]
+            return Recipe.model_validate_json(state["recipe"]), state["ema"], int(state.get("version", 1))
         with safe_open(path, framework="pt") as file:
             weights = {name: file.get_tensor(name) for name in file.keys()}
-            return Recipe.model_validate_json(file.metadata()["recipe"]), weights
+            about = file.metadata()
+            return Recipe.model_validate_json(about["recipe"]), weights, int(about.get("version", 1))
     except Exception as error:
         fix = f"name the ema.safetensors of a teacher's run ({str(error).splitlines()[0] if str(error) else error!r})"
         raise InputError(f"{path} holds no teacher", fix) from error

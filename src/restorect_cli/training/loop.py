@@ -218,19 +218,27 @@ class Trainer:
         flags = self.ranks.total(torch.tensor([float(over), float(asked)], device=self.device)).tolist()
         return flags[0] > 0, flags[1] > 0
 
-    @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """RGB PSNR in dB of the EMA weights in float32 (of a student, one step from t = 1), mean per source."""
+        """RGB PSNR in dB of `held_out`, mean per source and way."""
+        result = {}
+        for source, how, restored, clean in self.held_out(VALIDATION_PX, VALIDATION_PICTURES):
+            errors = (restored - clean).square().mean(dim=(1, 2, 3))
+            name = f"{source} {how}" if how else source
+            result[name] = round(float((-10 * torch.log10(errors + 1e-10)).mean()), 3)
+        return result
+
+    @torch.no_grad()
+    def held_out(self, size_px: int, limit: int) -> Iterator[tuple[str, str, Tensor, Tensor]]:
+        """Source, way ("" as in use), restored and clean pictures (B,3,H,W) in [0,1], by the EMA weights in float32.
+
+        Of each source so many held-out pictures, cropped to `size_px`; a student takes one step from t = 1.
+        """
         net = copy.deepcopy(self.model)
         net.load_state_dict(self.ema.weights)
-        result = {}
-        for source, arrays in self.stream.validation_batches(VALIDATION_PX, VALIDATION_PICTURES):
+        for source, arrays in self.stream.validation_batches(size_px, limit):
             batch = self._tensors(arrays)
             for how, restored in self.stage.restored(net, batch).items():
-                errors = (restored.clamp(0, 1) - batch.x).square().mean(dim=(1, 2, 3))
-                name = f"{source} {how}" if how else source
-                result[name] = round(float((-10 * torch.log10(errors + 1e-10)).mean()), 3)
-        return result
+                yield source, how, restored.clamp(0, 1), batch.x
 
     def save(self) -> None:
         """Write checkpoint and EMA weights aside and rename, so that a full disk costs nothing already saved."""
@@ -238,6 +246,7 @@ class Trainer:
             return
         state = {
             "format": 2,
+            "version": self.stage.version,
             "recipe": self.recipe.model_dump_json(),
             "iteration": self.iteration,
             "model": self.model.state_dict(),
@@ -248,7 +257,11 @@ class Trainer:
         try:
             replace_file(self.run / "checkpoint.pt", lambda path: torch.save(state, path))
             weights = {k: v.contiguous().cpu() for k, v in self.ema.weights.items()}
-            about = {"recipe": self.recipe.model_dump_json(), "iteration": str(self.iteration)}
+            about = {
+                "recipe": self.recipe.model_dump_json(),
+                "iteration": str(self.iteration),
+                "version": str(self.stage.version),
+            }
             replace_file(self.run / "ema.safetensors", lambda path: save_file(weights, path, metadata=about))
         except (OSError, RuntimeError, SafetensorError) as error:  # torch reports a full disk as RuntimeError
             reason = str(error).split("\n", 1)[0]
@@ -280,6 +293,8 @@ class Trainer:
                 f"{self.run} was trained with another recipe, with another {keys}",
                 "resume with the same one or name another folder",
             )
+        if state.get("version", 1) != self.stage.version:
+            raise InputError(f"checkpoint {path} is of another version of restorect", "start anew in another folder")
         try:
             self.model.load_state_dict(state["model"])
             self.stage.aside.load_state_dict(state.get("aside", {}))
@@ -332,7 +347,7 @@ class Trainer:
             return torch.from_numpy(array).to(self.device, memory_format=torch.channels_last)
 
         statistics = torch.from_numpy(batch.statistics).to(self.device)
-        return Tensors(image(batch.y), image(batch.x), image(batch.thumb), statistics)
+        return Tensors(image(batch.y), image(batch.x), image(batch.thumb), image(batch.clean_thumb), statistics)
 
 
 @contextlib.contextmanager

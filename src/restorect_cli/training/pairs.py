@@ -3,6 +3,7 @@
     OUT/input/NAME.png    degraded
     OUT/target/NAME.png   clean: the photograph as sRGB of eight bits, which is what was degraded
     OUT/recipe.toml       a recipe that trains on them: `restorect train --data OUT`
+    OUT/teacher.toml, OUT/distilled.toml    likewise a teacher, `--net teacher-tiny`, and a student of it: `distill`
 
 What happens to a photograph depends on its file name, the seed and the task, and on nothing else in the folder.
 Neither this module nor `degrade` imports torch.
@@ -29,8 +30,8 @@ from .degrade.table import Degradation, Rain, Scene
 
 EXTENSIONS = {*FORMATS, ".bmp"}
 SMALLEST_PX = 16  # the smallest crop that a recipe may have
-RECIPE_FILE = "recipe.toml"
-LARGEST_CROP_PX = 112
+RECIPE_FILE, TEACHER_FILE, DISTILLED_FILE = "recipe.toml", "teacher.toml", "distilled.toml"
+LARGEST_CROP_PX, LARGEST_TEACHER_CROP_PX = 112, 96
 LONGEST_PX = 65_500  # what JPEG, in which some pictures are packed, can hold
 
 _LIGHT, _HEAVY = Rain(FreshStreaks(), heavy=False), Rain(FreshStreaks(), heavy=True)
@@ -42,7 +43,8 @@ _KINDS: dict[str, dict[str, Degradation]] = {
     "derain": {"rain-light": _LIGHT, "rain-heavy": _HEAVY},
 }
 
-_RECIPE = """\
+_RECIPES = {
+    RECIPE_FILE: """\
 # Trains on the pairs of this folder: restorect train --data FOLDER
 # About an hour on one core of a recent server CPU. More photographs, and more iterations, make a better student.
 task = "{task}"
@@ -53,7 +55,37 @@ crop_px = {crop_px}
 final_l2 = 0.25
 start_share = 0.65
 validate_every = 1000
+""",
+    TEACHER_FILE: """\
+# A teacher from the pairs of this folder: restorect train --data FOLDER --net teacher-tiny
+# About 20 minutes on one core of a recent server CPU; teacher-small takes three times as long.
+task = "{task}"
+net = "teacher-tiny"
+iterations = 2500
+batch = 4
+crop_px = {teacher_crop_px}
+ema = 0.995
+validate_every = 500
+""",
+    DISTILLED_FILE: """\
+# A student of that teacher: restorect distill --data FOLDER --teacher WEIGHTS
+# About 30 minutes on one core of a recent server CPU.
+task = "{task}"
+net = "s"
+iterations = 3000
+batch = 8
+crop_px = {teacher_crop_px}
+learning_rate = 1.2e-3
+ema = 0.995
+final_l2 = 0.25
+start_share = 0.65
+validate_every = 500
 
+[distill]
+first_phase = 0.1
+""",
+}
+_PAIRS = """
 [[source]]
 folder = "."
 degrade = "pair"
@@ -150,22 +182,27 @@ def make_pairs(
         yield Pair(str(photograph.path), str(input_path), str(target_path), kind, width, height)
 
 
-def write_recipe(output: Path, task: str, sides_px: Sequence[int]) -> Path | None:
-    """Put a recipe for the pairs in `output`, whose shorter sides are given, beside them; None where one is already.
+def write_recipes(output: Path, task: str, sides_px: Sequence[int]) -> list[Path]:
+    """Put recipes for the pairs in `output`, whose shorter sides are given, beside them; return those written.
 
-    Its crops fit into nine of ten pictures: training leaves smaller ones out. Raises OutputError.
+    One that is there already is kept. Crops fit into nine of ten pictures: training leaves smaller ones out. Raises
+    OutputError.
     """
-    fitting = sorted(sides_px)[len(sides_px) // 10]
-    path, crop_px = output / RECIPE_FILE, min(LARGEST_CROP_PX, fitting // 8 * 8)
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(_RECIPE.format(task=task, crop_px=crop_px))
-    except FileExistsError:
-        return None
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {path}", error.strerror or str(error)) from None
-    return path
+    fitting = sorted(sides_px)[len(sides_px) // 10] // 8 * 8
+    crops = {"crop_px": min(LARGEST_CROP_PX, fitting), "teacher_crop_px": min(LARGEST_TEACHER_CROP_PX, fitting)}
+    written = []
+    for name, text in _RECIPES.items():
+        path = output / name
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text.format(task=task, **crops) + _PAIRS)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            raise OutputError(f"cannot write {path}", error.strerror or str(error)) from None
+        written.append(path)
+    return written
 
 
 def read_clean(path: Path, largest_pixels: int) -> FloatImage:

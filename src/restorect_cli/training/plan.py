@@ -57,7 +57,7 @@ def make_plan(recipe: Recipe, device: str, teacher: Path | None = None) -> Plan:
 
 def _seconds(stage: Stage, recipe: Recipe, iteration: int, device: str) -> float:
     side = recipe.crop_px
-    sizes = ((3, side, side), (3, side, side), (3, *THUMB_SHAPE), (9,))
+    sizes = ((3, side, side), (3, side, side), (3, *THUMB_SHAPE), (3, *THUMB_SHAPE), (9,))
     batch = Tensors(*(torch.rand(recipe.batch, *size, device=device) for size in sizes))
     for _ in range(2):
         started = time.monotonic()

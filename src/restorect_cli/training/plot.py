@@ -18,7 +18,18 @@ from PIL import Image, ImageDraw, ImageFont
 SIZE = (1000, 820)
 MARGIN = (70, 40, 30, 45)  # left, top, right, bottom of a panel
 PAPER, INK, FAINT = "#ffffff", "#303030", "#e4e4e4"
-COLOURS = ("#1f6fb4", "#d1562b", "#2f8f4e", "#8a4fb0", "#b8860b", "#3aa6a6", "#c2427a", "#777777")  # read apart in grey
+COLOURS = (
+    "#1f6fb4",
+    "#d1562b",
+    "#2f8f4e",
+    "#8a4fb0",
+    "#b8860b",
+    "#3aa6a6",
+    "#c2427a",
+    "#5c3d1e",
+    "#12355b",
+    "#777777",
+)  # read apart in grey
 
 NOT_LOSSES = {"iteration", "learning_rate", "seconds_per_iteration", "validation"}  # what else a line of the log tells
 
@@ -38,8 +49,8 @@ def plot(log: Path, target: Path) -> None:
     loss, psnr = read_log(log)
     image = Image.new("RGB", SIZE, PAPER)
     half = SIZE[1] // 2
-    _panel(image, (0, 0, SIZE[0], half), "training loss", loss, logarithmic=True)
-    _panel(image, (0, half, SIZE[0], SIZE[1]), "validation, RGB PSNR in dB (EMA weights)", psnr)
+    panel(image, (0, 0, SIZE[0], half), "training loss", loss, logarithmic=True)
+    panel(image, (0, half, SIZE[0], SIZE[1]), "validation, RGB PSNR in dB (EMA weights)", psnr)
     image.save(target, "PNG")
 
 
@@ -87,9 +98,10 @@ def logarithmic_axis(values: Sequence[float]) -> Axis:
     return Axis(ticks, lambda value: math.log(value / first) / math.log(last / first))
 
 
-def _panel(
+def panel(
     image: Image.Image, box: tuple[int, int, int, int], title: str, curves: Curves, logarithmic: bool = False
 ) -> None:
+    """Draw curves over iterations into the box (left, top, right, bottom), the legend at the right."""
     draw = ImageDraw.Draw(image)
     font = ImageFont.load_default(13)
     left, top = box[0] + MARGIN[0], box[1] + MARGIN[1]

@@ -11,12 +11,22 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Tensors:
-    """`data.Batch` on the device: y, x (B,3,H,W); thumb (B,3,h,w); statistics (B,9)."""
+    """`data.Batch` on the device: y, x (B,3,H,W); thumb, clean_thumb (B,3,h,w); statistics (B,9)."""
 
     y: Tensor
     x: Tensor
     thumb: Tensor
+    clean_thumb: Tensor
     statistics: Tensor
+
+
+def shown_to_encoders(batch: Tensors, task: str) -> tuple[Tensor, Tensor]:
+    """What a teacher's encoders see of a batch, two pictures (B,3,h,w): degraded and clean.
+
+    In low light the whole pictures, shrunk, as the student's prior does: how bright a picture is meant to be is told
+    by no part of it. Elsewhere the crops: noise and rain are averaged away in a thumbnail.
+    """
+    return (batch.thumb, batch.clean_thumb) if task == "low-light" else (batch.y, batch.x)
 
 
 class Stage(nn.Module):
@@ -30,6 +40,9 @@ class Stage(nn.Module):
 
     weights: Mapping[str, float]
     """Of the terms in their sum; a term of weight 0 is logged and trains nothing."""
+
+    version = 1
+    """What the saved weights mean; weights of another version are refused."""
 
     partial = False
     """Whether some iterations leave parameters without a gradient."""

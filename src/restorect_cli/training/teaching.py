@@ -1,8 +1,8 @@
 """Stage I: trains a teacher that sees the truth (RestoRect, arXiv 2509.23480).
 
-Its encoders turn the degraded and the clean picture into priors; a share of the samples gets the degraded picture in
-place of the clean one, so that the teacher can also be asked, and measured, without the truth. The decomposition nets
-learn in the same run, from their own loss alone, which nothing else reaches.
+Its encoders turn the degraded and the clean picture (`stage.shown_to_encoders`) into priors; a share of the samples
+gets the degraded picture in place of the clean one, so that the teacher can also be asked, and measured, without the
+truth. The decomposition nets learn in the same run, from their own loss alone, which nothing else reaches.
 """
 
 from __future__ import annotations
@@ -13,17 +13,19 @@ from torch import Tensor, nn
 from .losses.hvi import hvi_errors
 from .losses.retinex import decomposition_errors
 from .nets.retinex import recombined
-from .nets.teacher import Teacher
+from .nets.teacher import VERSION, Teacher
 from .objective import sample_errors
 from .ranks import Ranks
 from .recipe import Recipe
-from .stage import Stage, Tensors
+from .stage import Stage, Tensors, shown_to_encoders
 
 WITH_TRUTH = "with the truth"
 
 
 class Teaching(Stage):
     """A teacher with its losses."""
+
+    version = VERSION
 
     def __init__(self, teacher: Teacher, recipe: Recipe, ranks: Ranks) -> None:
         super().__init__()
@@ -34,7 +36,8 @@ class Teaching(Stage):
     def forward(self, batch: Tensors, iteration: int) -> dict[str, Tensor]:
         y, x = batch.y, batch.x
         told = self._told(iteration).to(y.device)[:, None, None, None]
-        pass_ = self.teacher(y, y, torch.where(told, x, y))
+        degraded, clean = shown_to_encoders(batch, self.recipe.task)
+        pass_ = self.teacher(y, degraded, torch.where(told, clean, degraded))
         high = self.teacher.high(x)
         inner = self.teacher.transformer.inner
         of_clean = (inner(pass_.features_clean).float() - high.detach().float()).abs().mean(dim=(1, 2, 3))
@@ -55,10 +58,11 @@ class Teaching(Stage):
     def restored(self, net: nn.Module, batch: Tensors) -> dict[str, Tensor]:
         """Without the truth, and with it: the difference is what the priors can tell beyond the degraded picture."""
         # One by one: a large teacher needs the memory.
-        pairs = list(zip(torch.split(batch.y, 1), torch.split(batch.x, 1), strict=True))
+        shown = (batch.y, *shown_to_encoders(batch, self.recipe.task))
+        singles = list(zip(*(torch.split(pictures, 1) for pictures in shown), strict=True))
         return {
-            "": torch.cat([net(y, y, y).restored for y, _ in pairs]),
-            WITH_TRUTH: torch.cat([net(y, y, x).restored for y, x in pairs]),
+            "": torch.cat([net(y, degraded, degraded).restored for y, degraded, _ in singles]),
+            WITH_TRUTH: torch.cat([net(y, degraded, clean).restored for y, degraded, clean in singles]),
         }
 
     def inner_convolutions(self) -> list[Tensor]:

@@ -48,10 +48,11 @@ class TransposedAttention(nn.Module):
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Three times (B,C,H,W) -> (B,C,H,W)."""
         queries, keys, values = self._by_head(q), self._by_head(k), self._by_head(v)
-        queries = F.normalize(self.norm_q(queries).float(), dim=1)
-        keys = F.normalize(self.norm_k(keys).float(), dim=1)
-        logits = torch.einsum("bnhc,bnhd->bhcd", queries.to(values.dtype), keys.to(values.dtype))
-        weights = torch.softmax(logits.float() * self.temperature, dim=-1)
+        queries, keys = self.norm_q(queries).to(values.dtype), self.norm_k(keys).to(values.dtype)
+        products = torch.einsum("bnhc,bnhd->bhcd", queries, keys).float()
+        # Dividing the few products is dividing the many entries.
+        cosines = products / (_lengths(queries)[..., :, None] * _lengths(keys)[..., None, :])
+        weights = torch.softmax(cosines * self.temperature, dim=-1)
         mixed = torch.einsum("bhcd,bnhd->bnhc", weights.to(values.dtype), values)
         return self.project(mixed.flatten(2).transpose(1, 2).reshape(q.shape))  # type: ignore[no-any-return]
 
@@ -59,6 +60,12 @@ class TransposedAttention(nn.Module):
         """(B,C,H,W) -> (B, pixels, heads, channels of a head)."""
         batch, channels, height, width = x.shape
         return x.flatten(2).transpose(1, 2).reshape(batch, height * width, self.heads, channels // self.heads)
+
+
+def _lengths(x: Tensor) -> Tensor:
+    """Of each channel over the pixels, (B, pixels, heads, channels) -> (B, heads, channels), never quite zero."""
+    lengths: Tensor = torch.linalg.vector_norm(x, dim=1, dtype=torch.float32)
+    return lengths.clamp(min=1e-6)
 
 
 class ImageAttention(nn.Module):

@@ -19,6 +19,8 @@ from .padding import pad_to_multiple
 from .retinex import Decomposition
 
 SIZE_MULTIPLE = 8  # three times halved
+VERSION = 2
+"""Of saved teachers. In low light the encoders of version 1 saw crops; they see the whole picture now."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +112,8 @@ class Transformer(nn.Module):
         # Not part of `forward`: in training it splits the features of a pass into R and L, to keep them splittable.
         self.inner = Decomposition(d, d)
 
-    def forward(self, y: Tensor, z_image: Tensor, z_retinex: Tensor) -> Restoration:
-        """y in [0,1] of any size; the restored picture may leave [0,1] by a little."""
+    def decoder_maps(self, y: Tensor, z_retinex: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Maps of decoders 3 and 2, at 1/4 and 1/2 of the resolution, and of encoder 1: half of the way."""
         skip1 = self.encoder1(self.embed(pad_to_multiple(y, SIZE_MULTIPLE)), z_retinex)
         skip2 = self.encoder2(F.pixel_unshuffle(self.down1(skip1), 2), z_retinex)
         skip3 = self.encoder3(F.pixel_unshuffle(self.down2(skip2), 2), z_retinex)
@@ -119,7 +121,11 @@ class Transformer(nn.Module):
         h = self.join3(torch.cat([F.pixel_shuffle(self.up3(h), 2), skip3], dim=1))
         map3 = self.decoder3(h, z_retinex)
         h = self.join2(torch.cat([F.pixel_shuffle(self.up2(map3), 2), skip2], dim=1))
-        map2 = self.decoder2(h, z_retinex)
+        return map3, self.decoder2(h, z_retinex), skip1
+
+    def forward(self, y: Tensor, z_image: Tensor, z_retinex: Tensor) -> Restoration:
+        """y in [0,1] of any size; the restored picture may leave [0,1] by a little."""
+        map3, map2, skip1 = self.decoder_maps(y, z_retinex)
         raised = F.pixel_shuffle(self.up1(map2), 2)
         map1 = self.decoder1(torch.cat([raised, skip1], dim=1), z_retinex)
         residual = self.output(self.refinement(map1, z_image))[:, :, : y.shape[2], : y.shape[3]]
