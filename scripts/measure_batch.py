@@ -103,7 +103,8 @@ def main() -> None:
     )
     bound = min(cpu) / wanted.threads
     print(
-        f"{min(cpu):.1f} CPU seconds: at best {bound:.1f} s on {wanted.threads} cores, {other / bound:.2f} times as fast"
+        f"{min(cpu):.1f} CPU seconds: at best {bound:.1f} s on {wanted.threads} cores, "
+        f"{other / bound:.2f} times as fast"
     )
 
 
