@@ -21,7 +21,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from restorect_cli import containers, encoding, exif, images
 from restorect_cli.color import WorkingView
-from restorect_cli.errors import InputError, OutputError, RestorectError, UsageError
+from restorect_cli.errors import InputError, OutputError, RestorectError, UnavailableError, UsageError
 from restorect_cli.images import Picture, WriteOptions, encode, read, write, write_notes
 from restorect_cli.picture import to_depth
 
@@ -508,7 +508,7 @@ def test_unreadable(image_file: MakeFile, monkeypatch: pytest.MonkeyPatch) -> No
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", refuse)  # a superuser may read everything, so file modes prove nothing
-    with pytest.raises(InputError, match="permission denied"):
+    with pytest.raises(UnavailableError, match="permission denied"):
         read(path)
 
 

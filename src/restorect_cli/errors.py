@@ -2,6 +2,7 @@
 
     RestorectError
     ├── InputError      exit 1   a file could not be read
+    │   └── UnavailableError     not now: no permission, no connection, no memory; its content is not to blame
     ├── OutputError     exit 1   a file could not be written
     │   └── DiskFullError        the disk is full: no other file could be written either
     ├── UsageError      exit 2   an unknown name or a value out of range
@@ -33,6 +34,10 @@ class RestorectError(Exception):
 
 class InputError(RestorectError):
     """A file could not be read."""
+
+
+class UnavailableError(InputError):
+    """A file could not be opened or held now; another try may succeed although the file stays the same."""
 
 
 class OutputError(RestorectError):

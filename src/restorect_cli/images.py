@@ -21,7 +21,7 @@ import numpy as np
 from . import containers, exif
 from .bitmaps import decode_bitmap
 from .encoding import check_fits, check_target, encode, write, write_notes
-from .errors import InputError
+from .errors import InputError, UnavailableError
 from .icc import usable_profile
 from .picture import (
     FORMATS,
@@ -89,7 +89,7 @@ def read(source: Path | str | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS,
     Orientation is applied. CMYK and Lab become sRGB, palettes RGB; of animations and documents the first image is
     read, and `meta.notes` says so. The size is checked on the header, before anything is decoded.
 
-    Raises InputError for everything that is wrong with the file.
+    Raises InputError for everything that is wrong with the file, UnavailableError where that is not its content.
     """
     if isinstance(source, bytes):
         return _read_data(name or STANDARD_INPUT, None, source, max_pixels)
@@ -108,11 +108,11 @@ def read(source: Path | str | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS,
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 return _read_data(name, path, data, max_pixels)
     except FileNotFoundError:
-        raise InputError(f"cannot read {name}, there is no such file", "check the name") from None
+        raise UnavailableError(f"cannot read {name}, there is no such file", "check the name") from None
     except PermissionError:
-        raise InputError(f"cannot read {name}, permission denied", "check the file's permissions") from None
+        raise UnavailableError(f"cannot read {name}, permission denied", "check the file's permissions") from None
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        raise InputError(f"cannot read {name}, {error}", "check the name and the disk") from None
+        raise UnavailableError(f"cannot read {name}, {error}", "check the name and the disk") from None
 
 
 def _read_stream(name: str, stream: BinaryIO, max_pixels: int) -> Picture:
@@ -154,7 +154,7 @@ def _read_data(name: str, path: Path | None, data: bytes | mmap.mmap, max_pixels
     except pyvips.Error as error:
         raise InputError(f"cannot read {name}, {DAMAGED} ({_reason(error)})", "get a complete copy") from None
     except MemoryError:
-        raise InputError(f"cannot read {name}, there is not enough memory", "close other programs") from None
+        raise UnavailableError(f"cannot read {name}, there is not enough memory", "close other programs") from None
 
 
 def sniff(head: bytes) -> str | None:

@@ -103,6 +103,7 @@ def test_same_as_on_one_machine_though_a_worker_dies(photos: Path, scheduler: st
     assert (tmp_path / "died").exists()
     assert (there.returncode, here.returncode) == (1, 1), there.stderr
     assert f"{COUNT} restored, 0 skipped, 1 failed" in there.stderr and "broken.jpg" in there.stderr
+    assert re.search("slowest stage: (decode|restore|encode)$", there.stderr.strip())
     assert tree("there") == tree("here") and len(tree("here")) == COUNT
     assert facts("there") == facts("here")
 

@@ -122,8 +122,46 @@ def test_stopping_finishes_what_is_in_hand(repairer: Repairer, tmp_path: Path) -
             yield work
 
     results = run(repairer, feed(), jobs=1, stopping=stopping)
-    assert len(results) == 5 and all(result.outcome for result in results)
-    assert len(list((tmp_path / "out").iterdir())) == 5
+    assert len(results) <= 5 and all(result.outcome for result in results)
+    assert len(list((tmp_path / "out").glob("*"))) == len(results)
+
+
+def test_stopping_drops_what_is_only_decoded(
+    repairer: Repairer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped while the first one is in the network and others wait decoded; with room for all of them."""
+    stopping, decoded = threading.Event(), threading.Semaphore(0)
+    real_decode, real_restore = steps.decode, steps.restore
+
+    def decode(work: Work, repairer: Repairer) -> object:
+        decoded.release()
+        return real_decode(work, repairer)
+
+    def restore(*arguments: object) -> object:
+        assert decoded.acquire(timeout=20) and decoded.acquire(timeout=20)  # this one and the next
+        stopping.set()
+        return real_restore(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(steps, "decode", decode)
+    monkeypatch.setattr(steps, "restore", restore)
+    (result,) = run(repairer, works(tmp_path, 9), jobs=1, stopping=stopping)
+    assert result.outcome and [path.name for path in (tmp_path / "out").iterdir()] == ["0.png"]
+
+
+def test_announced_when_the_network_begins(repairer: Repairer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    real = steps.restore
+
+    def restore(work: Work, *arguments: object) -> object:
+        told.append(f"{work.source.name} restored")
+        return real(work, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(steps, "restore", restore)
+    pipeline = Pipeline(
+        repairer, 1, lambda work: None, threading.Event(), announce=lambda work: told.append(work.source.name)
+    )
+    list(pipeline.run(iter(works(tmp_path, 3, broken=(1,)))))
+    assert told == ["0.png", "0.png restored", "2.png", "2.png restored"]
 
 
 @pytest.mark.parametrize("stage", ["decode", "restore", "encode"])

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from restorect_cli.batch.manifest import Past
-from restorect_cli.batch.plan import Item, Planner, Tally, Wanted, plan
+from restorect_cli.batch.plan import Item, Planner, Wanted, plan
 from restorect_cli.batch.scan import Found, Signature
 from restorect_cli.batch.shard import Shard
 from restorect_cli.errors import UsageError
@@ -62,11 +62,24 @@ def test_template() -> None:
 
 
 @pytest.mark.parametrize(
-    "template", ["", "new.{ext}", "{name}", "{stem", "{0}", "../{stem}.{ext}", "{stem.x}", ".{stem}"]
+    "template",
+    [
+        *("", "new.{ext}", "{name}", "{stem", "{0}", "../{stem}.{ext}", "{stem.x}", ".{stem}"),
+        *("{stem!r}.{ext}", "{stem:>9}.{ext}", "{stem}.xyz", "{stem}.{ext}.bak"),
+    ],
 )
 def test_templates_that_cannot_work(template: str) -> None:
     with pytest.raises(UsageError, match="template"):
         Wanted(FORMATS, EXTENSIONS, template=template)
+
+
+def test_extension_says_what_is_written() -> None:
+    with pytest.raises(UsageError, match="says jpeg and --format says png"):
+        Wanted(FORMATS, EXTENSIONS, template="{stem}.jpg", format="png")
+    jpg, gif = items("a.jpg", "b.gif", template="{stem}.{source_ext}")
+    assert jpg.action == "restore" and gif.action == "fail" and "'.gif' files cannot be written" in gif.reason
+    (item,) = items("a.jpg", template="{stem}.{source_ext}", format="png")
+    assert item.action == "fail" and "says jpeg" in item.reason
 
 
 @pytest.mark.parametrize(
@@ -169,9 +182,12 @@ DONE = record(**WRITTEN)
         ([record(status="started")], OURS, "skip", "restore", True, "was interrupted"),
         ([record(status="started")], None, "skip", "restore", False, ""),
         ([record(status="started")], OURS, "error", "restore", True, "was interrupted"),
+        ([record(status="started", folder="/else")], OURS, "skip", "skip", False, "exists already"),
+        ([record(status="started", input="a.gif")], OURS, "skip", "skip", False, "exists already"),
         # failed before
         ([record(status="failed", error="torn", error_type="InputError")], None, "skip", "fail", False, "torn"),
         ([record(status="failed", error="full", error_type="OutputError")], None, "skip", "restore", False, ""),
+        ([record(status="failed", error_type="UnavailableError")], None, "skip", "restore", False, ""),
         ([record(status="failed", error_type="InputError", settings="s0")], None, "skip", "restore", False, ""),
         ([record(status="failed", error_type="InputError", input_bytes=4)], None, "skip", "restore", False, ""),
     ],
@@ -198,6 +214,7 @@ def test_renamed_one_is_found_again() -> None:
     assert (item.output, item.action) == ("a-2.jpg", "skip")
 
 
-def test_tally() -> None:
-    planned = items("a.png", "a.bmp", "b.jpg", there={"b.jpg": OURS})
-    assert Tally.of(planned).counts == {"restore": 1, "skip": 1, "fail": 1}
+def test_renamed_one_does_not_keep_an_extension_that_lies() -> None:
+    past = Past([record(output="a-2.jpg", **WRITTEN)])
+    (item,) = items("a.jpg", past=past, there={"a-2.jpg": OURS}, if_exists="rename", format="png")
+    assert (item.output, item.action) == ("a.png", "restore")

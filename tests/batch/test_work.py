@@ -10,7 +10,7 @@ from PIL import Image
 
 from restorect_cli.batch.plan import Item
 from restorect_cli.batch.scan import Found
-from restorect_cli.batch.work import Work, do, make_folder, threads_each
+from restorect_cli.batch.work import STAGES, Work, do, make_folder, threads_each
 from restorect_cli.errors import DiskFullError, OutputError
 from restorect_cli.repair import Repairer, Settings
 
@@ -27,6 +27,8 @@ def test_all_steps_make_the_folder_and_tell_the_seconds(tmp_path: Path, monkeypa
     work = Work(Item(Found("a.png"), "a.png", "restore"), source, target)
     result = do(work, Repairer(Settings(task="denoise", device="cpu", threads=1)))
     assert result.outcome is not None and result.outcome.seconds > 0 and target.is_file()
+    assert list(result.busy_seconds) == list(STAGES)
+    assert sum(result.busy_seconds.values()) == pytest.approx(result.outcome.seconds, abs=1e-3)
     assert pickle.loads(pickle.dumps(result)) == result  # it may come from another machine
 
 

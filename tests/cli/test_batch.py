@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -135,7 +136,13 @@ def test_originals_are_never_the_output(run: Run, photos: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["absent"], 1, "is not a folder"),
+        (["absent"], 1, "there is no folder absent"),
+        ([""], 2, "name is empty"),
+        (["photos", "-o", ""], 2, "name is empty"),
+        (["photos", "--include", "*.jpgg"], 1, "check --include"),
+        (["photos", "--name", "{stem}.xyz"], 2, "'.xyz' files cannot be written"),
+        (["photos", "--name", "{stem}.jpg", "--format", "png"], 2, "--format says png"),
+        (["photos", "--scheduler", "local:0"], 2, "local:4"),
         (["photos/a.png"], 1, "use restorect enhance"),
         (["photos", "--shard", "9/8"], 2, "3/8"),
         (["photos", "--if-exists", "maybe"], 2, "choose skip"),
@@ -151,7 +158,30 @@ def test_what_cannot_work_is_one_line(run: Run, photos: Path, arguments: list[st
     result = run("batch", *arguments)
     assert result.code == code and says in result.err.splitlines()[-1]
     assert [line for line in result.err.splitlines() if "error" in line] == result.err.splitlines()[-1:]
-    assert not Path("photos-restored/a.png").exists()
+    assert not Path("photos-restored").exists() or not results()[1:]
+
+
+def test_nothing_to_restore_is_said_and_leaves_nothing(run: Run, photos: Path) -> None:
+    Path("empty/trip").mkdir(parents=True)
+    result = run("batch", "empty")
+    assert result.code == 1 and "give -r for the folders in it" in result.err and not Path("empty-restored").exists()
+    assert run("batch", "empty", "-r", "--dry-run").code == 1
+    assert run("batch", "photos", "--shard", "9999/99999").code == 0  # others have something
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs file modes, which root passes by")
+def test_permission_given_later_needs_no_retry_failed(run: Run, photos: Path) -> None:
+    (photos / "a.png").chmod(0)
+    assert "permission denied" in run("batch", "photos").err
+    (photos / "a.png").chmod(0o600)
+    assert "1 restored" in run("batch", "photos").err
+
+
+def test_names_that_would_steer_a_terminal(run: Run, photos: Path) -> None:
+    name = "two\nlines\x1b[2J.png"
+    (photos / "a.png").rename(photos / name)
+    for result in (run("batch", "photos", "--dry-run"), run("batch", "photos")):
+        assert "\x1b" not in result.out + result.err and r"photos/two\nlines\x1b[2J.png" in result.out
 
 
 def test_missing_extra_is_one_line(run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,6 +195,7 @@ def test_fail_fast(run: Run, photos: Path) -> None:
         Image.new("RGB", (8, 8)).save(f"photos/later-{index}.png")
     result = run("batch", "photos", "--fail-fast", "--jobs", "1")
     assert result.code == 1 and len(results()) < 30
+    assert re.search(r"1 failed, \d+ left in ", result.err)
 
 
 def test_existing_files(run: Run, photos: Path) -> None:

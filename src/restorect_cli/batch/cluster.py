@@ -21,13 +21,13 @@ from .. import __version__
 from ..errors import DeviceError, OutputError, RestorectError, UsageError
 from ..repair import Repairer, Settings
 from ..runtime import check_threads
-from .work import Result, Work, do, threads_each
+from .work import STAGES, Result, Work, do, threads_each
 
 PER_THREAD = 2  # images waiting at a worker, so that it never waits for us
 _CONNECT_SECONDS = 20
 _LOOK_UP_SECONDS = 0.5
 
-_ADDRESS = re.compile(r"local:[1-9]\d{0,2}|((tcp|tls|ucx|ws|wss)://)?[^/:]\S*:\d+")
+_ADDRESS = re.compile(r"local:[1-9]\d{0,2}|(?!local:)((tcp|tls|ucx|ws|wss)://)?[^/:]\S*:\d+")
 
 # dask.distributed says little of its types
 Client = Any
@@ -38,6 +38,8 @@ class Cluster:
     """Workers behind a scheduler, as the pipeline is used.
 
     address: of a scheduler ("tcp://host:8786"), or "local:N" to start one here with N workers.
+    started, announce: told of every image when it is sent away.
+    stopping: when it is set nothing more is sent.
 
     Raises UsageError where the extra is missing or the address cannot be meant, DeviceError where the scheduler does
     not answer, has no workers, or has some that cannot do the work.
@@ -50,15 +52,16 @@ class Cluster:
         folders: list[str],
         started: Callable[[Work], None],
         stopping: threading.Event,
+        announce: Callable[[Work], None] = lambda work: None,
     ) -> None:
         if find_spec("distributed") is None:
             raise UsageError("--scheduler needs dask.distributed", "pip install 'restorect[cluster]'")
         if not _ADDRESS.fullmatch(address):
             raise UsageError(f"cannot understand the scheduler '{address}'", "write tcp://host:8786, or local:4")
-        self._settings, self._started, self._stopping = settings, started, stopping
+        self._settings, self._started, self._stopping, self._announce = settings, started, stopping, announce
         self._own: Any = None
         self._client = self._connect(address)
-        self.busy_seconds = {"work on the cluster": 0.0}
+        self.busy_seconds = dict.fromkeys(STAGES, 0.0)
         self._check(folders)
 
     def run(self, works: Iterator[Work]) -> Generator[Result, None, None]:
@@ -90,6 +93,7 @@ class Cluster:
         self, work: Work, under_way: dict[str, tuple[Work, Future]], finished: queue.SimpleQueue[Future]
     ) -> None:
         self._started(work)
+        self._announce(work)
         future = self._client.submit(_do, work, self._settings, pure=False)
         under_way[future.key] = work, future
         future.add_done_callback(finished.put)
@@ -108,8 +112,8 @@ class Cluster:
             future.release()
         if isinstance(result, RestorectError):
             raise result
-        if result.outcome is not None:
-            self.busy_seconds["work on the cluster"] += result.outcome.seconds
+        for stage, seconds in result.busy_seconds.items():
+            self.busy_seconds[stage] += seconds
         return Result(work, result.outcome, result.error)
 
     def _places(self) -> int:

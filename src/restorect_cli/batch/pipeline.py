@@ -45,18 +45,26 @@ class Pipeline:
     for result in pipeline.run(works): ...     in the order in which they are finished
 
     started: told of every image before its file is written, from several threads.
-    stopping: when it is set nothing new is begun, and what is in hand is finished.
+    stopping: when it is set nothing new is begun; images being restored or written are finished, those only decoded
+        are dropped without a result.
+    announce: told of every image when the network begins with it, from several threads.
     """
 
     def __init__(
-        self, repairer: Repairer, jobs: int, started: Callable[[Work], None], stopping: threading.Event
+        self,
+        repairer: Repairer,
+        jobs: int,
+        started: Callable[[Work], None],
+        stopping: threading.Event,
+        announce: Callable[[Work], None] = lambda work: None,
     ) -> None:
-        self._repairer, self._jobs, self._started, self._stopping = repairer, jobs, started, stopping
+        self._repairer, self._jobs, self._stopping = repairer, jobs, stopping
+        self._started, self._announce = started, announce
         self._results: queue.SimpleQueue[Result | Exception | None] = queue.SimpleQueue()
         self._broken_off = threading.Event()  # what is in hand is dropped too
         self._room = PixelBudget(MOST_PIXELS)
         self._counting = threading.Lock()
-        self.busy_seconds = {"decode": 0.0, "restore": 0.0, "encode": 0.0}
+        self.busy_seconds = dict.fromkeys(steps.STAGES, 0.0)
 
     def run(self, works: Iterator[Work]) -> Generator[Result, None, None]:
         """Raises the error that ended the run (DiskFullError, ModelError, …), after what is being written is whole."""
@@ -69,7 +77,9 @@ class Pipeline:
             for _ in range(self._jobs)
             for thread in (
                 self._thread("decode", feed.take, self._decode, self._admitted(decoded.put), decoded.close),
-                self._thread("restore", decoded.take, self._restore, restored.put, restored.close),
+                self._thread(
+                    "restore", self._unless_stopping(decoded.take), self._restore, restored.put, restored.close
+                ),
                 self._thread("encode", restored.take, self._encode, self._deliver, lambda: self._results.put(None)),
             )
         ]
@@ -160,7 +170,20 @@ class Pipeline:
 
         return admit
 
+    def _unless_stopping(self, take: Callable[[], _Piece[Decoded] | None]) -> Callable[[], _Piece[Decoded] | None]:
+        """Drops what was decoded for nothing: the network may have a minute to go for each, and Ctrl-C waits."""
+
+        def take_wanted() -> _Piece[Decoded] | None:
+            piece = take()
+            while piece is not None and self._stopping.is_set():
+                self._room.give_back(piece.pixels)
+                piece = take()
+            return piece
+
+        return take_wanted
+
     def _restore(self, piece: _Piece[Decoded]) -> _Piece[Restored]:
+        self._announce(piece.work)
         restored = steps.restore(piece.work, self._repairer, piece.value)
         return _Piece(piece.work, restored, pixels=piece.pixels)
 

@@ -12,7 +12,7 @@ import os
 import string
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -61,15 +61,37 @@ class Wanted:
 
     def __post_init__(self) -> None:
         try:
-            used = {name for _, name, _, _ in string.Formatter().parse(self.template) if name is not None}
-            trial = self.template.format_map(dict.fromkeys(TEMPLATE_FIELDS, "x"))
-        except (ValueError, KeyError, IndexError, AttributeError):
-            used, trial = {""}, ""
-        if not used <= TEMPLATE_FIELDS or "stem" not in used or "/" in trial or os.sep in trial or trial[0] == ".":
+            parts = [part[1:] for part in string.Formatter().parse(self.template) if part[1] is not None]
+        except ValueError:
+            parts = []
+        used = {name for name, _, _ in parts}
+        is_plain = all(not specification and not conversion for _, specification, conversion in parts)
+        has_folder = "/" in self.template or os.sep in self.template
+        if not is_plain or not used <= TEMPLATE_FIELDS or "stem" not in used or has_folder or self.template[0] == ".":
             raise UsageError(
                 f"cannot use the name template '{self.template}'",
                 "write {stem}, and perhaps {ext} or {source_ext}, without folders: {stem}-restored.{ext}",
             )
+        if "}" not in PurePosixPath(self.template).suffix and (problem := self.misnamed(self.template)):
+            raise UsageError(f"cannot use the name template '{self.template}', {problem}", "end it in .{ext}")
+
+    def takes(self, name: str) -> bool:
+        """Whether this file is meant, in whatever shard; a folder that could not be listed is, for it may hold some."""
+        if name.endswith("/"):
+            return True
+        if any(_matches(name, pattern) for pattern in self.exclude):
+            return False
+        if self.include:
+            return any(_matches(name, pattern) for pattern in self.include)
+        return PurePosixPath(name).suffix.lower() in self.extensions
+
+    def misnamed(self, output: str) -> str:
+        """Why an output cannot have this name: its extension promises what will not be written. Empty if it can."""
+        suffix = PurePosixPath(output).suffix
+        named = self.formats.get(suffix.lower())
+        if self.format is None:
+            return f"'{suffix}' files cannot be written" if suffix and named is None else ""
+        return f"'{suffix}' says {named} and --format says {self.format}" if named not in (None, self.format) else ""
 
 
 def plan(files: Iterable[Found], wanted: Wanted, past: Past, look_up: LookUp) -> list[Item]:
@@ -90,18 +112,11 @@ class Planner:
 
     def plan(self, files: Iterable[Found]) -> list[Item]:
         found = list(files)
-        images = [file for file in found if _is_folder(file) or self._is_wanted(file.name)]
+        images = [file for file in found if self._wanted.takes(file.name)]
         self._originals |= {file.identity for file in found if file.identity != NOBODY}
         names = self._names([file for file in images if not _is_folder(file)])
         mine = [file for file in images if self._wanted.shard.holds(file.name)]
         return [self._item(file, *names.get(file.name, ("", ""))) for file in mine]
-
-    def _is_wanted(self, name: str) -> bool:
-        if any(_matches(name, pattern) for pattern in self._wanted.exclude):
-            return False
-        if self._wanted.include:
-            return any(_matches(name, pattern) for pattern in self._wanted.include)
-        return PurePosixPath(name).suffix.lower() in self._wanted.extensions
 
     def _names(self, images: Sequence[Found]) -> dict[str, tuple[str, str]]:
         """By input: its output, and who has that name already, if somebody has.
@@ -113,13 +128,14 @@ class Planner:
         return {file.name: self._take(file.name, outputs[file.name]) for file in keepers_first}
 
     def _wanted_output(self, name: str) -> str:
-        former = self._past.inputs.get(name)
-        if self._wanted.if_exists == "rename" and former is not None and self._knows(former):
-            return former.output
         path = PurePosixPath(name)
         suffix = target_suffix(path.suffix, self._wanted.formats, self._wanted.format)
         words = {"stem": path.stem, "ext": suffix[1:], "source_ext": path.suffix[1:]}
-        return str(path.with_name(self._wanted.template.format_map(words)))
+        output = str(path.with_name(self._wanted.template.format_map(words)))
+        former = self._past.inputs.get(name)
+        if self._wanted.if_exists == "rename" and former is not None and self._knows(former):
+            return former.output if _is_numbered(former.output, output) else output
+        return output
 
     def _take(self, name: str, output: str) -> tuple[str, str]:
         taker = self._takers.setdefault(_folded(output), name)
@@ -133,7 +149,7 @@ class Planner:
         """The first of `a-2.jpg`, `a-3.jpg`, … that nothing has, and that `name` has from now on."""
         path, number = PurePosixPath(output), 2
         while True:
-            other = str(path.with_name(f"{path.stem}-{number}{path.suffix}"))
+            other = _numbered(path, number)
             if _folded(other) not in self._takers and self._look_up(other) is None:
                 self._takers[_folded(other)] = name
                 return other
@@ -145,13 +161,15 @@ class Planner:
         if taker:
             reason = f"{taker} becomes {output} too; see --name and --if-exists rename"
             return Item(source, output, "fail", reason)
+        if problem := self._wanted.misnamed(output):
+            return Item(source, output, "fail", f"its output cannot be named {output}: {problem}")
         if len(os.fsencode(PurePosixPath(output).name)) > LONGEST_NAME_BYTES:
             return Item(source, output, "fail", f"the name of its output is longer than {LONGEST_NAME_BYTES} bytes")
         there = self._look_up(output)
         if there is not None and there.identity in self._originals and there.identity != NOBODY:
             return Item(source, output, "fail", "its output is itself an original")
         if there is not None and there.problem and there.problem != "it is a link to nothing":
-            return Item(source, output, "fail", f"{output} is in the way: {there.problem}")
+            return Item(source, output, "fail", f"the name of its output, {output}, is taken: {there.problem}")
         return self._decide(source, output, there)
 
     def _decide(self, source: Found, output: str, there: Found | None) -> Item:
@@ -166,7 +184,8 @@ class Planner:
             return Item(source, output, "restore")
         written = past.done.get(output)
         written = written if written is not None and written.input == source.name else None
-        if output in past.interrupted:
+        begun = past.interrupted.get(output)
+        if begun is not None and begun.input == source.name and self._knows(begun):
             return Item(source, output, "restore", "was interrupted", replace=True)
         if written is not None and written.output_bytes == there.signature.bytes and self._is_same(written, source):
             return Item(source, output, "skip", "done before")
@@ -186,7 +205,7 @@ class Planner:
         if self._wanted.if_exists == "skip":
             return Item(source, output, "skip", "exists already")
         if self._wanted.if_exists == "error":
-            return Item(source, output, "fail", f"{output} exists already")
+            return Item(source, output, "fail", f"its output {output} exists already")
         return Item(source, self._free(source.name, output), "restore")
 
     def _knows(self, record: Record) -> bool:
@@ -194,20 +213,6 @@ class Planner:
 
     def _is_same(self, record: Record, source: Found) -> bool:
         return record.settings == self._wanted.settings and record.input_signature == source.signature
-
-
-@dataclass
-class Tally:
-    """How many of the items are to be restored, skipped or failed."""
-
-    counts: dict[Action, int] = field(default_factory=lambda: {"restore": 0, "skip": 0, "fail": 0})
-
-    @classmethod
-    def of(cls, items: Iterable[Item]) -> Tally:
-        tally = cls()
-        for item in items:
-            tally.counts[item.action] += 1
-        return tally
 
 
 def _is_folder(file: Found) -> bool:
@@ -219,6 +224,17 @@ def _matches(name: str, pattern: str) -> bool:
     """A pattern with a slash is held against the whole name, others against its last part; letter case is ignored."""
     whole = name if "/" in pattern else PurePosixPath(name).name
     return fnmatch.fnmatchcase(whole.lower(), pattern.lower())
+
+
+def _numbered(path: PurePosixPath, number: int) -> str:
+    return str(path.with_name(f"{path.stem}-{number}{path.suffix}"))
+
+
+def _is_numbered(name: str, output: str) -> bool:
+    """Whether `name` is `output`, or what `rename` makes of it."""
+    path = PurePosixPath(output)
+    number = PurePosixPath(name).stem.removeprefix(f"{path.stem}-")
+    return name == output or (number.isdecimal() and name == _numbered(path, int(number)))
 
 
 def _folded(name: str) -> str:

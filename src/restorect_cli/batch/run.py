@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ..errors import InputError, RestorectError, UsageError
+from ..errors import InputError, RestorectError, UnavailableError, UsageError
 from ..picture import FORMATS
 from ..repair import Outcome, Settings
 from . import fingerprint
@@ -57,6 +57,11 @@ class Summary:
     skipped: int = 0
     failed: int = 0
     megapixels: float = 0.0
+
+    @property
+    def settled(self) -> int:
+        """Images of which something was told."""
+        return self.restored + self.skipped + self.failed
 
     def count(self, event: Event) -> None:
         outcome = event.outcome
@@ -106,12 +111,23 @@ class Batch:
         self._past = Past()
 
     def files(self) -> list[Found]:
-        """What lies in the folder now."""
+        """What lies in the folder now, images or not."""
         return list(scan(self.folder, recursive=self.options.recursive, leave_out=self.output))
 
-    def plan(self) -> list[Item]:
-        """What would be done now; nothing is written."""
-        return self._planner().plan(self.files())
+    def images(self) -> list[Found]:
+        """The same, where there is something to restore, in whatever shard; InputError where there is nothing."""
+        found = self.files()
+        if not any(self._wanted.takes(file.name) for file in found):
+            if self.options.include or self.options.exclude:
+                fix = "check --include and --exclude, which are held against names below the folder"
+            else:
+                fix = "check the name" if self.options.recursive else "check the name, or give -r for the folders in it"
+            raise InputError(f"there are no images to restore in {self.folder}", fix)
+        return found
+
+    def plan(self, files: list[Found]) -> list[Item]:
+        """What would be done with these files now; nothing is written."""
+        return self._planner().plan(files)
 
     def open(self) -> Manifest:
         """The manifest, held for this run alone; the output folder is made. Raises OutputError."""
@@ -189,9 +205,15 @@ class Batch:
         return Planner(self._wanted, self._past, lambda name: look(self.output / name))
 
     def _check_folders(self) -> None:
-        if not self.folder.is_dir():
-            problem = f"{self.folder} is not a folder"
-            raise InputError(problem, "for single files use restorect enhance")
+        try:
+            os.scandir(self.folder).close()
+        except FileNotFoundError:
+            raise InputError(f"there is no folder {self.folder}", "check the name") from None
+        except NotADirectoryError:
+            raise InputError(f"{self.folder} is not a folder", "for single files use restorect enhance") from None
+        except OSError as error:
+            problem = f"the folder {self.folder} cannot be listed ({error.strerror})"
+            raise UnavailableError(problem, "check its permissions and the disk") from None
         if os.path.realpath(self.folder) == os.path.realpath(self.output):
             raise UsageError("the output folder is the folder of the originals", "choose another -o")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +15,8 @@ from ..picture import Picture
 from ..repair import Decoded, Outcome, Repairer
 from .leftovers import temporary_prefix
 from .plan import Item
+
+STAGES = ("decode", "restore", "encode")
 
 _T = TypeVar("_T")
 
@@ -35,6 +37,7 @@ class Result:
     work: Work
     outcome: Outcome | None = None
     error: RestorectError | None = None
+    busy_seconds: dict[str, float] = field(default_factory=dict)  # by stage, where one worker did them all
 
 
 @dataclass(frozen=True)
@@ -100,12 +103,19 @@ def encode(work: Work, repairer: Repairer, restored: Restored) -> Outcome:
 
 def do(work: Work, repairer: Repairer) -> Result:
     """All three steps, one after the other. Raises RestorectError where no other image could be done either."""
-    began = time.perf_counter()
+    clock = [time.perf_counter()]
+
+    def timed(made: _T) -> _T:
+        clock.append(time.perf_counter())
+        return made
+
     try:
-        outcome = encode(work, repairer, restore(work, repairer, decode(work, repairer)))
+        decoded = timed(decode(work, repairer))
+        outcome = timed(encode(work, repairer, timed(restore(work, repairer, decoded))))
     except ImageError as failure:
         return Result(work, error=failure.error)
-    return Result(work, replace(outcome, seconds=round(time.perf_counter() - began, 3)))
+    busy = {stage: end - begin for stage, begin, end in zip(STAGES, clock, clock[1:], strict=False)}
+    return Result(work, replace(outcome, seconds=round(clock[-1] - clock[0], 3)), busy_seconds=busy)
 
 
 def _alone(work: Work, step: Callable[[], _T]) -> _T:

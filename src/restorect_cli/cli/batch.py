@@ -6,8 +6,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -30,15 +31,17 @@ from .options import (
     Threads,
     Tile,
     choose,
+    path,
 )
-from .output import Output, outcome_line, outcome_record
+from .output import Output, outcome_line, outcome_record, printable
 from .progress import RunProgress
 from .settings import read_settings
 
 if TYPE_CHECKING:
     from ..batch.manifest import Manifest
-    from ..batch.plan import IfExists, Item
+    from ..batch.plan import IfExists
     from ..batch.run import Batch, Event, Executor, Summary
+    from ..batch.scan import Found
     from ..batch.work import Work
     from ..repair import Settings
 
@@ -48,7 +51,10 @@ MOST_JOBS = 2  # by default: a second image fills the pauses of the first; each 
 
 def batch(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Folder of photographs; they are never touched.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="DIR", parser=path, help="Folder of photographs; they are never touched.", show_default=False
+        ),
     ],
     output: Annotated[
         Path | None,
@@ -56,6 +62,7 @@ def batch(
             "--output",
             "-o",
             metavar="OUT",
+            parser=path,
             help="Folder for the results, made if need be; may lie inside DIR [default: DIR-restored].",
             show_default=False,
         ),
@@ -121,6 +128,7 @@ def batch(
         Path | None,
         typer.Option(
             metavar="FILE",
+            parser=path,
             help="What became of each image, JSON lines [default: OUT/.restorect.jsonl].",
             show_default=False,
         ),
@@ -165,7 +173,7 @@ def batch(
     get the same name, also on systems that ignore letter case, one is restored and the others fail (see --name).
 
     Stopped at any moment, even by a power cut, the same command goes on where it was: no half-written file ever has a
-    result's name. Ctrl-C finishes the images in hand first; a second one does not.
+    result's name. Ctrl-C finishes the images being restored or written; a second one does not.
 
     \b
     Examples:
@@ -214,12 +222,13 @@ def batch(
     )
     out = Output(as_json=as_json, quiet=quiet)
     planned = Batch(options, settings)
+    files = [] if watch else planned.images()
     if dry_run:
-        _tell_plan(planned, out)
+        _tell_plan(planned, files, out)
         return
     run = _Run(planned, out, fail_fast=fail_fast)
     with closing(planned.open()) as record:
-        run.go(record, settings, jobs, scheduler, settle if watch else None)
+        run.go(record, files, settings, jobs, scheduler, settle if watch else None)
     if run.summary.failed:
         raise typer.Exit(1)
 
@@ -236,13 +245,19 @@ class _Run:
         self.summary: Summary = Summary()
 
     def go(
-        self, manifest: Manifest, settings: Settings, jobs: int | None, scheduler: str | None, settle: float | None
+        self,
+        manifest: Manifest,
+        files: list[Found],
+        settings: Settings,
+        jobs: int | None,
+        scheduler: str | None,
+        settle: float | None,
     ) -> None:
         """settle: seconds, with --watch. Raises StoppedError after Ctrl-C, and whatever ends the run."""
-        items: list[Item] = [] if settle else self._batch.plan()
+        items = self._batch.plan(files)
         self._batch.sweep(items)
-        total = None if settle else len(items)
-        self._progress = RunProgress(self._out, total)
+        self._total = len(items)
+        self._progress = RunProgress(self._out, None if settle else self._total)
         began = time.monotonic()
         with self._progress.show(), self._interruptible():
             for event in self._batch.settle(items, manifest):
@@ -252,7 +267,7 @@ class _Run:
                 executor = self._executor(manifest, settings, jobs, scheduler)
                 works = self._batch.arrivals(self._stopping, settle) if settle else iter(todo)
                 try:
-                    with closing(self._batch.run(self._announced(works), executor, manifest)) as events:
+                    with closing(self._batch.run(works, executor, manifest)) as events:
                         for event in events:
                             self._report(event)
                 finally:
@@ -260,19 +275,27 @@ class _Run:
                     self._tell_summary(time.monotonic() - began, executor.busy_seconds)
             else:
                 self._tell_summary(time.monotonic() - began, {})
-        left = len(items) - self.summary.restored - self.summary.failed - self.summary.skipped
-        if self._interrupted and left > 0:
-            raise StoppedError(f"interrupted, {left} of {len(items)} images are left", "the same command goes on there")
+        if self._interrupted and self._left > 0:
+            problem = f"interrupted, {self._left} of {self._total} images are left"
+            raise StoppedError(problem, "the same command goes on there")
+
+    @property
+    def _left(self) -> int:
+        """Planned images of which nothing has been told; with --watch none are planned."""
+        return max(0, self._total - self.summary.settled)
 
     def _executor(self, manifest: Manifest, settings: Settings, jobs: int | None, scheduler: str | None) -> Executor:
         def started(work: Work) -> None:
             self._batch.remember(manifest, work, "started")
 
+        def announce(work: Work) -> None:
+            self._progress.beginning(work.item.source.name)
+
         if scheduler is not None:
             from ..batch.cluster import Cluster
 
             folders = [str(self._batch.folder), str(self._batch.output)]
-            return Cluster(scheduler, settings, folders, started, self._stopping)
+            return Cluster(scheduler, settings, folders, started, self._stopping, announce)
 
         from ..batch.pipeline import Pipeline
         from ..batch.work import threads_each
@@ -282,12 +305,7 @@ class _Run:
         threads = check_threads(settings.threads)
         jobs = jobs or min(MOST_JOBS, threads)
         repairer = Repairer(replace(settings, threads=threads_each(threads, jobs)))
-        return Pipeline(repairer, jobs, started, self._stopping)
-
-    def _announced(self, works: Iterable[Work]) -> Iterator[Work]:
-        for work in works:
-            self._progress.beginning(work.item.source.name)
-            yield work
+        return Pipeline(repairer, jobs, started, self._stopping, announce)
 
     def _report(self, event: Event) -> None:
         out, item, name = self._out, event.item, str(self._batch.folder / event.item.source.name)
@@ -300,21 +318,21 @@ class _Run:
                 self._stopping.set()
         elif event.outcome is not None:
             for note in event.outcome.notes:
-                out.say(f"{name}: note: {note}")
+                out.say(f"{printable(name)}: note: {note}")
             if event.outcome.reason and not self._progress.is_shown:
-                out.say(f"{name}: {event.outcome.task}, because {event.outcome.reason}")
+                out.say(f"{printable(name)}: {event.outcome.task}, because {event.outcome.reason}")
             text = "" if self._progress.is_shown and sys.stdout.isatty() else outcome_line(event.outcome)
             out.result(text, {"status": "done", **outcome_record(event.outcome)})
         else:
             target = str(self._batch.output / item.output)
             out.result("", {"status": "skipped", "input": name, "output": target, "reason": item.reason})
-        counts = self.summary
-        done = counts.restored + counts.failed + counts.skipped
-        self._progress.update(done, counts.failed, counts.megapixels)
+        self._progress.update(self.summary.settled, self.summary.failed, self.summary.megapixels)
 
     def _tell_summary(self, seconds: float, busy: dict[str, float]) -> None:
         counts = self.summary
-        text = f"{counts.restored} restored, {counts.skipped} skipped, {counts.failed} failed in {_duration(seconds)}"
+        text = f"{counts.restored} restored, {counts.skipped} skipped, {counts.failed} failed"
+        text += f", {self._left} left" if self._left else ""
+        text += f" in {_duration(seconds)}"
         if counts.restored:
             slowest = max(busy, key=lambda stage: busy[stage])
             text += f", {counts.megapixels / seconds:.2f} MP/s; slowest stage: {slowest}"
@@ -329,7 +347,8 @@ class _Run:
                 raise KeyboardInterrupt
             self._interrupted = True
             self._stopping.set()
-            self._out.say("finishing the images in hand; Ctrl-C again to drop them")
+            with suppress(RuntimeError):  # the signal came in the middle of a line being written
+                self._out.say("finishing the images in hand; Ctrl-C again to drop them")
 
         if threading.current_thread() is not threading.main_thread():  # only that one may set handlers
             yield
@@ -341,18 +360,16 @@ class _Run:
             signal.signal(signal.SIGINT, before)
 
 
-def _tell_plan(batch: Batch, out: Output) -> None:
+def _tell_plan(batch: Batch, files: list[Found], out: Output) -> None:
     """--dry-run: one line per image, failures included, and a count."""
-    from ..batch.plan import Tally
-
-    items = batch.plan()
+    items = batch.plan(files)
     for item in items:
-        name, target = batch.folder / item.source.name, batch.output / item.output
+        name, target = str(batch.folder / item.source.name), str(batch.output / item.output)
+        where = name if item.action == "fail" else f"{name} -> {target}"
         why = f"  ({item.reason})" if item.reason else ""
-        text = f"{item.action}: {name}{why}" if item.action == "fail" else f"{item.action}: {name} -> {target}{why}"
-        record = {"action": item.action, "input": str(name), "output": str(target), "reason": item.reason}
-        out.result(text, record)
-    counts = Tally.of(items).counts
+        record = {"action": item.action, "input": name, "output": target, "reason": item.reason}
+        out.result(printable(f"{item.action}: {where}{why}"), record)
+    counts = Counter(item.action for item in items)
     out.say(f"{counts['restore']} to restore, {counts['skip']} to skip, {counts['fail']} cannot be done")
     if counts["fail"]:
         raise typer.Exit(RestorectError.exit_code)

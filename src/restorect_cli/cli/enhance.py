@@ -24,7 +24,7 @@ from .options import (
     Threads,
     Tile,
 )
-from .output import Output, outcome_line, outcome_record, stdout_error, steps_told
+from .output import Output, outcome_line, outcome_record, printable, stdout_error, steps_told
 from .settings import read_settings
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _run_all(jobs: Sequence[Job], settings: Settings, report: Output) -> int:
                 _report_failure(job, error, report)
             else:
                 for note in outcome.notes:
-                    report.say(f"{outcome.input}: note: {note}")
+                    report.say(f"{printable(outcome.input)}: note: {note}")
                 report.result(outcome_line(outcome), outcome_record(outcome))
             done += 1
     except RestorectError as error:
@@ -164,7 +164,7 @@ def _report_failure(job: Job, error: RestorectError, report: Output) -> None:
 
 
 def _run_one(job: Job, repairer: Repairer, report: Output) -> Outcome:
-    name = job.input_name
+    name = printable(job.input_name)
 
     def tell(chosen: Chosen) -> None:
         if chosen.reason:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +16,14 @@ DEVICE_CHOICES = DEVICES
 FORMAT_CHOICES = ("jpeg", "png", "tiff", "webp", "avif")
 DEPTH_CHOICES = ("8", "16")
 STRIP_CHOICES = ("none", "gps", "all")
+
+
+def path(text: str) -> Path:
+    """A path as the user wrote it. Raises UsageError for an empty one, which Path takes for the current folder."""
+    if not text:
+        raise UsageError("a file or folder name is empty", "check the quotes and variables on the command line")
+    return Path(text)
+
 
 # how to repair and how to write: `enhance` and `batch`
 Task = Annotated[

@@ -53,7 +53,7 @@ class Output:
             _write(text, sys.stderr)
 
     def error(self, problem: object) -> None:
-        _write(f"restorect: error: {problem}", sys.stderr)
+        _write(f"restorect: error: {printable(str(problem))}", sys.stderr)
 
     @property
     def draws_bars(self) -> bool:
@@ -93,11 +93,17 @@ def outcome_record(outcome: Outcome) -> dict[str, object]:
     return record
 
 
+def printable(name: str) -> str:
+    """The name on one line: line breaks and what else would steer a terminal as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
+
+
 def outcome_line(outcome: Outcome) -> str:
     """The same for people."""
     megapixels = outcome.width * outcome.height / 1e6
     how = f"{outcome.model}, {steps_told(outcome.steps)}, {outcome.device}"
-    return f"{outcome.input} -> {outcome.output}  ({how}, {megapixels:.1f} MP, {outcome.seconds:.1f} s)"
+    names = f"{printable(outcome.input)} -> {printable(outcome.output)}"
+    return f"{names}  ({how}, {megapixels:.1f} MP, {outcome.seconds:.1f} s)"
 
 
 def steps_told(count: int) -> str:

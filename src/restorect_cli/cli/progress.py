@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .output import Output
+from .output import Output, printable
 
 
 class RunProgress:
@@ -16,16 +15,12 @@ class RunProgress:
     def __init__(self, out: Output, total: int | None) -> None:
         """total: images; None where it is not known."""
         self._total = total
-        self._is_shown = sys.stderr is not None and sys.stderr.isatty() and not (out.quiet or out.as_json)
+        self.is_shown = out.draws_bars
         self._began = time.monotonic()
-
-    @property
-    def is_shown(self) -> bool:
-        return self._is_shown
 
     @contextmanager
     def show(self) -> Iterator[None]:
-        if not self._is_shown:
+        if not self.is_shown:
             yield
             return
         from rich.console import Console
@@ -46,10 +41,10 @@ class RunProgress:
 
     def beginning(self, name: str) -> None:
         """This file is in hand now; called from any thread."""
-        if self._is_shown:
-            self._bar.update(self._task, description="".join(c if c.isprintable() else "?" for c in name))
+        if self.is_shown:
+            self._bar.update(self._task, description=printable(name))
 
     def update(self, done: int, failed: int, megapixels: float) -> None:
-        if self._is_shown:
+        if self.is_shown:
             speed = megapixels / max(1e-3, time.monotonic() - self._began)
             self._bar.update(self._task, completed=done, failed=failed, speed=speed)
