@@ -127,8 +127,6 @@ class Trainer:
             raise UsageError(f"{run} already holds a run", "continue it with --resume or name another folder")
         self.stream = PairStream(recipe, data)
         self.shared: nn.Module = self.stage
-        if self.ranks.count > 1:
-            self.shared = DistributedDataParallel(self.stage, find_unused_parameters=self.stage.partial)
         if self.ranks.leads:
             self._prepare_folder()
 
@@ -138,6 +136,8 @@ class Trainer:
         Ctrl-C (or SIGTERM) ends the step at hand and saves; a second one stops at once. Raises RestorectError when
         a loss or gradient is not finite; the last checkpoint stays as it was.
         """
+        if self.ranks.count > 1:
+            self.shared = DistributedDataParallel(self.stage, find_unused_parameters=self.stage.partial)
         try:
             with _interruption() as asked:
                 self._train(time_limit, asked, report or (lambda progress: None))
@@ -148,6 +148,8 @@ class Trainer:
             with contextlib.suppress(OutputError):  # the first error is the one to tell
                 self._plot()
             raise
+        finally:
+            self.shared = self.stage  # what holds on to the processes' group must go before it does: see join
         return self.iteration >= self.recipe.iterations
 
     def _train(self, time_limit: float | None, asked: threading.Event, report: Callable[[Progress], None]) -> None:

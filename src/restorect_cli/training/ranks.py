@@ -9,6 +9,7 @@ validates and saves.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,3 +75,6 @@ def join(device: str) -> Iterator[Ranks]:
         yield Ranks(rank, count, device)
     finally:
         distributed.destroy_process_group()
+        # Gloo's threads are joined only once nothing refers to the group. One that still drops a tensor while the
+        # interpreter is going down aborts the process, after its work is done (pytorch/pytorch#179291).
+        gc.collect()
