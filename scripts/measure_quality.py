@@ -47,12 +47,14 @@ def row(
 ) -> dict[str, str | float]:
     """One measured number as `models/specs.py` has it; paths are left out of the command."""
     steps = f", {args.steps} steps" if args.steps else ""
+    steps += f", ensemble {args.ensemble}" if args.ensemble > 1 else ""
     protocol = f"{what}, " if what else ""
     protocol += f"{count} pictures, 8-bit rounding, no crop, {args.precision}{steps}; input {before:.2f} dB"
     words = ["python scripts/measure_quality.py", args.task, args.folder.name, *what.split()[:2]]
     command = " ".join(words).replace(" sigma ", " --sigma ") + (" --clipped" if args.clipped else "")
     command += f" --targets {args.targets.parent.name}/{args.targets.name}" if args.targets else ""
     command += " --luma" if args.luma else ""
+    command += f" --ensemble {args.ensemble}" if args.ensemble > 1 else ""
     return {
         "dataset": args.folder.name,
         "protocol": protocol,
@@ -72,6 +74,7 @@ def main() -> None:
     parser.add_argument("--luma", action="store_true")
     parser.add_argument("--model", default="s")
     parser.add_argument("--steps", type=int)
+    parser.add_argument("--ensemble", type=int, default=1)
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--each", action="store_true", help="print every picture")
@@ -80,7 +83,13 @@ def main() -> None:
     args.folder = located(args.folder, args.task)
     args.targets = located(args.targets, args.task) if args.targets else None
     restorer = Restorer(
-        args.task, model=args.model, steps=args.steps, precision=args.precision, threads=args.threads, device="cpu"
+        args.task,
+        model=args.model,
+        steps=args.steps,
+        ensemble=args.ensemble,
+        precision=args.precision,
+        threads=args.threads,
+        device="cpu",
     )
     below = args.folder / "target"
     targets = pictures(args.targets or (below if below.is_dir() else args.folder))

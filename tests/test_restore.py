@@ -50,14 +50,24 @@ def test_the_identity_student_returns_the_same_values(student, size, settings):
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("steps", [1, 3])
-@pytest.mark.parametrize("solver", ["euler", "heun"])
-def test_tiled_equals_whole(student, size, steps, solver):
+@pytest.mark.parametrize(("solver", "ensemble"), [("euler", 1), ("heun", 1), ("euler", 4)])
+def test_tiled_equals_whole(student, size, steps, solver, ensemble):
     folder = student("reaching", halo_px=onnx_students.REACH_PX)
     picture = image(*size)
-    whole = restorer(folder, steps=steps, solver=solver).restore(picture)
-    tiled = restorer(folder, steps=steps, solver=solver, tile=40).restore(picture)
+    whole = restorer(folder, steps=steps, solver=solver, ensemble=ensemble).restore(picture)
+    tiled = restorer(folder, steps=steps, solver=solver, ensemble=ensemble, tile=40).restore(picture)
     np.testing.assert_allclose(tiled, whole, atol=2e-6)  # convolutions of other sizes sum in another order
     assert not np.allclose(whole, picture, atol=1e-3)
+
+
+@pytest.mark.parametrize(("ensemble", "mirrors"), [(1, []), (2, ["x"]), (4, ["x", "y"])])
+def test_an_ensemble_treats_mirror_images_alike(student, ensemble, mirrors):
+    restoring = restorer(student("reaching", halo_px=onnx_students.REACH_PX), ensemble=ensemble, steps=2)
+    picture = image(64, 48)
+    whole = restoring.restore(picture)
+    for axis, turn in (("x", np.fliplr), ("y", np.flipud)):
+        same = np.allclose(turn(restoring.restore(turn(picture).copy())), whole, atol=2e-6)
+        assert same == (axis in mirrors)
 
 
 def test_the_prior_sees_the_whole_picture_once_and_every_tile_the_same(student):
@@ -134,6 +144,8 @@ def test_bad_images(student, bad, words):
         ({"steps": 1.5}, UsageError),
         ({"steps": "1"}, UsageError),
         ({"steps": 3}, UsageError),  # the student's max_steps is 2
+        ({"ensemble": 3}, UsageError),
+        ({"ensemble": 0}, UsageError),
         ({"strength": 1.5}, UsageError),
         ({"strength": float("nan")}, UsageError),
         ({"solver": "rk4"}, UsageError),

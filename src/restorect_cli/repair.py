@@ -41,6 +41,7 @@ class Settings:
     task: str = AUTO
     model: str | os.PathLike[str] = "s"
     steps: int | None = None
+    ensemble: int = 1
     strength: float = 1.0
     device: str = "auto"
     threads: int | None = None
@@ -77,6 +78,7 @@ class Outcome:
     model: str
     device: str
     steps: int
+    ensemble: int
     width: int
     height: int
     seconds: float  # reading and writing included, loading the network not
@@ -143,6 +145,7 @@ class Repairer:
                     task,
                     model=wanted.model,
                     steps=wanted.steps,
+                    ensemble=wanted.ensemble,
                     strength=wanted.strength,
                     device=wanted.device,
                     threads=wanted.threads,
@@ -192,6 +195,7 @@ class Repairer:
             model=restorer.spec.name,
             device=restorer.device,
             steps=restorer.steps,
+            ensemble=restorer.ensemble,
             width=decoded.view.width,
             height=decoded.view.height,
             seconds=round(seconds, 3),
@@ -216,6 +220,7 @@ def restore_file(
     task: str = AUTO,
     model: str | os.PathLike[str] = "s",
     steps: int | None = None,
+    ensemble: int = 1,
     strength: float = 1.0,
     device: str = "auto",
     threads: int | None = None,
@@ -235,7 +240,7 @@ def restore_file(
     half-written file is left.
     """
     write = WriteOptions(format=format, quality=quality, depth=depth, strip=strip, overwrite=overwrite)
-    settings = Settings(task, model, steps, strength, device, threads, tile, precision, write)
+    settings = Settings(task, model, steps, ensemble, strength, device, threads, tile, precision, write)
     return Repairer(settings).run(Job(Path(src), Path(dst)))
 
 

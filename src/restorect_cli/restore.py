@@ -44,6 +44,15 @@ CPU seconds per megapixel, halos included, and what the process grew by.
     MB       87     177     217     326     521
 """
 
+_AS_IT_IS, _BACKWARDS = slice(None), slice(None, None, -1)
+_MIRRORS = (
+    (_AS_IT_IS, _AS_IT_IS),
+    (_AS_IT_IS, _BACKWARDS),  # left and right exchanged
+    (_BACKWARDS, _AS_IT_IS),
+    (_BACKWARDS, _BACKWARDS),
+)
+"""Of rows and columns; each undoes itself."""
+
 _COPY_PIXELS = 1_000_000  # rows at a time where there is nothing to do
 
 
@@ -60,6 +69,9 @@ class Restorer:
     tile: a window holds at most tile² pixels, halo included; None derives it from the memory budget.
     precision: "int8" is faster, for students that come with such a graph.
     memory_budget_bytes: for the network's working memory; None for 600 MB. Halved when memory fails.
+    ensemble: 1, 2 or 4: how many mirror images of a window the network sees at each step; their results are averaged.
+        Truer and a little smoother, at as many times the seconds (self-ensemble: Timofte et al., CVPR 2016, without the
+        rotations by 90 degrees: rain falls downwards).
     solver, grid: "euler" or "heun", "hand-set" or "uniform" (None: what the student was trained with).
 
     Raises UsageError for names and values out of range, ModelError and DeviceError for what cannot be had.
@@ -75,6 +87,7 @@ class Restorer:
         strength: float = 1.0,
         solver: Solver = "euler",
         grid: GridKind | None = None,
+        ensemble: int = 1,
         # the machine
         device: str = "auto",
         threads: int | None = None,
@@ -85,6 +98,7 @@ class Restorer:
         student = find(task, model)
         self.spec: StudentSpec = student.spec
         self.steps: int = _steps(self.spec, steps)
+        self.ensemble: int = _ensemble(ensemble)
         self._solver: Solver = solver
         self._halo_px = self.spec.halo_px * evaluations_per_step(solver)
         self._times = stop_at_strength(time_grid(self.steps, grid or self.spec.grid), strength)
@@ -127,7 +141,7 @@ class Restorer:
             return
         try:
             latent = self._latent(prior_inputs(source))
-            predict = _Predictor(self._velocity, self.spec, latent)
+            predict = _Predictor(self._velocity, self.spec, latent, self.ensemble)
             check_target(predict, self.spec.target)
             passes = [
                 partial(_step, predict, self._times, index, self._solver) for index in range(len(self._times) - 1)
@@ -171,11 +185,18 @@ class Restorer:
 class _Predictor:
     """The velocity graph under one latent, as the flow asks it: windows in and out are H×W×3."""
 
-    def __init__(self, graph: Graph, spec: StudentSpec, latent: NDArray[np.float32]) -> None:
+    def __init__(self, graph: Graph, spec: StudentSpec, latent: NDArray[np.float32], ensemble: int) -> None:
         self.target = spec.target
-        self._graph, self._name, self._latent = graph, spec.name, latent
+        self._graph, self._name, self._latent, self._ensemble = graph, spec.name, latent, ensemble
 
     def __call__(self, x: Image, t: float, /) -> Image:
+        total = self._displacement(x, t)
+        for mirrored in _MIRRORS[1 : self._ensemble]:
+            total += self._displacement(x[mirrored], t)[mirrored]
+        total /= self._ensemble
+        return total
+
+    def _displacement(self, x: Image, t: float) -> Image:
         batch = np.ascontiguousarray(x.transpose(2, 0, 1)[None], dtype=np.float32)
         feeds = {"x": batch, "t": np.array([t], np.float32), "z": self._latent}
         displacement: Image = self._graph.run(feeds)["displacement"]
@@ -185,6 +206,12 @@ class _Predictor:
             raise InputError("the picture's values are too far outside [0, 1] for the network", "scale them first")
         window: Image = displacement[0].transpose(1, 2, 0)
         return window
+
+
+def _ensemble(count: int) -> int:
+    if count not in (1, 2, 4):
+        raise UsageError(f"an ensemble of {count} is not possible", "give 1, 2 or 4")
+    return count
 
 
 def _step(predict: _Predictor, times: list[float], index: int, solver: Solver, window: Image) -> Image:

@@ -35,6 +35,7 @@ def test_students_that_may_be_used(weights: Path) -> None:
     [
         {"task": "denoise"},
         {"steps": 2},
+        {"ensemble": 2},
         {"strength": 0.5},
         {"precision": "int8"},
         {"write": WriteOptions(quality=80)},

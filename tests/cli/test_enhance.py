@@ -76,7 +76,20 @@ def test_json(run: Run, photo: Path) -> None:
     result = run("enhance", "photo.png", "absent.png", "dark.png", "-o", "out/", "--json")
     first, second, third = (json.loads(line) for line in result.out.splitlines())
     assert set(first) == {
-        *("input", "output", "task", "reason", "model", "device", "steps", "width", "height", "seconds", "notes")
+        *(
+            "input",
+            "output",
+            "task",
+            "reason",
+            "model",
+            "device",
+            "steps",
+            "ensemble",
+            "width",
+            "height",
+            "seconds",
+            "notes",
+        )
     }
     assert (first["output"], first["width"], first["height"]) == (str(Path("out/photo.png")), 40, 30)
     assert second["input"] == "absent.png" and second["exit_code"] == 1 and "absent.png" in second["error"]
@@ -114,20 +127,21 @@ def test_stream_to_file_and_back(run: Run, photo: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "steps", "left"),
+    ("options", "steps", "ensemble", "left"),
     [
-        ([], 1, 0.5),
-        (["--strength", "0.5"], 1, 0.75),  # stopped at t = 1/2: half of the one step
-        (["--steps", "2"], 2, 0.3),  # 1 → 0.2 → 0: (1 − 0.8/2)·(1 − 1/2)
+        ([], 1, 1, 0.5),
+        (["--strength", "0.5"], 1, 1, 0.75),  # stopped at t = 1/2: half of the one step
+        (["--steps", "2"], 2, 1, 0.3),  # 1 → 0.2 → 0: (1 − 0.8/2)·(1 − 1/2)
+        (["--ensemble", "4"], 1, 4, 0.5),
     ],
 )
-def test_steps_and_strength_reach_the_network(
-    run: Run, photo: Path, tmp_path: Path, options: list[str], steps: int, left: float
+def test_settings_of_the_flow_reach_the_network(
+    run: Run, photo: Path, tmp_path: Path, options: list[str], steps: int, ensemble: int, left: float
 ) -> None:
     """A network that predicts half of what it sees leaves a known share of every value."""
     folder = write_student(tmp_path / "own", "denoise-s", kind="halve")
     record = json.loads(run("enhance", "photo.png", "--model", str(folder), *options, "--json").out)
-    assert record["steps"] == steps
+    assert (record["steps"], record["ensemble"]) == (steps, ensemble)
     assert np.abs(pixels(Path("photo.restored.png")) - left * pixels(photo)).max() <= 0.51
 
 

@@ -38,6 +38,7 @@ def settings_hash(settings: Settings, hashes: dict[str, str]) -> str:
     decides = {
         "task": settings.task,
         "steps": settings.steps,
+        "ensemble": settings.ensemble,
         "strength": settings.strength,
         "precision": settings.precision,
         "write": {name: value for name, value in asdict(settings.write).items() if name != "overwrite"},

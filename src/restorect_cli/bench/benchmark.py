@@ -50,6 +50,7 @@ class Order:
     # our student
     model: str = "s"
     steps: int | None = None
+    ensemble: int = 1
     strength: float = 1.0
     device: str = "cpu"
     threads: int | None = None
@@ -163,7 +164,14 @@ class Benchmark:
         test_set = self._open(located, settings, outcome)
         measures = self._measures(test_set, outcome)
         run_settings = Settings(
-            task, self._threads, order.model, order.steps, order.strength, order.device, order.precision
+            task,
+            self._threads,
+            model=order.model,
+            steps=order.steps,
+            ensemble=order.ensemble,
+            strength=order.strength,
+            device=order.device,
+            precision=order.precision,
         )
         specs, methods, student = self._methods(run_settings, outcome)
         journal = self._journal(test_set, run_settings, student)

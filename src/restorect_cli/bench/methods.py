@@ -35,6 +35,7 @@ class Settings:
     threads: int
     model: str = "s"
     steps: int | None = None
+    ensemble: int = 1
     strength: float = 1.0
     device: str = "cpu"
     precision: Precision = "fp32"
@@ -52,6 +53,7 @@ class _Ours:
             settings.task,
             model=settings.model,
             steps=settings.steps,
+            ensemble=settings.ensemble,
             strength=settings.strength,
             device=settings.device,
             threads=settings.threads,

@@ -60,6 +60,7 @@ def records(outcome: Outcome) -> Iterator[dict[str, Any]]:
                 "peak_bytes": one.peaks.get(summary.method),
                 "student": one.student,
                 "steps": one.run_settings.steps,
+                "ensemble": one.run_settings.ensemble,
                 "precision": one.run_settings.precision,
                 "device": outcome.device,
                 "threads": outcome.threads,

@@ -10,7 +10,7 @@ import typer
 
 from ..errors import InputError, UsageError
 from ..models.names import TASKS
-from .options import DEVICE_CHOICES, Json, Quiet, choose
+from .options import DEVICE_CHOICES, Ensemble, Json, Quiet, choose
 from .output import Output
 
 
@@ -86,6 +86,7 @@ def bench(
             min=1, max=4, metavar="1..4", help="Steps of the flow [default: the student's own].", show_default=False
         ),
     ] = None,
+    ensemble: Ensemble = 1,
     strength: Annotated[float, typer.Option(min=0.0, max=1.0, metavar="0..1", help="How far to go.")] = 1.0,
     precision: Annotated[str, typer.Option(metavar="fp32|int8", help="Of the network's arithmetic.")] = "fp32",
     device: Annotated[
@@ -207,6 +208,7 @@ def bench(
         metrics=metrics.split(",") if metrics else [],
         model=model,
         steps=steps,
+        ensemble=ensemble,
         strength=strength,
         device=device,
         threads=threads,

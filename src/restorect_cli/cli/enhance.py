@@ -13,6 +13,7 @@ from .options import (
     FORMAT_CHOICES,
     Depth,
     Device,
+    Ensemble,
     Json,
     Model,
     Quality,
@@ -24,7 +25,7 @@ from .options import (
     Threads,
     Tile,
 )
-from .output import Output, outcome_line, outcome_record, printable, stdout_error, steps_told
+from .output import Output, flow_told, outcome_line, outcome_record, printable, stdout_error
 from .settings import read_settings
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def enhance(
     task: Task = "auto",
     model: Model = "s",
     steps: Steps = None,
+    ensemble: Ensemble = 1,
     strength: Strength = 1.0,
     device: Device = "auto",
     threads: Threads = None,
@@ -102,13 +104,14 @@ def enhance(
 
     \b
     One JSON object per image with --json:
-      {"input", "output", "task", "reason" (with auto), "model", "device", "steps",
+      {"input", "output", "task", "reason" (with auto), "model", "device", "steps", "ensemble",
        "width", "height", "seconds", "notes"}, or {"input", "error", "exit_code"}
     """
     settings = read_settings(
         task=task,
         model=model,
         steps=steps,
+        ensemble=ensemble,
         strength=strength,
         device=device,
         threads=threads,
@@ -170,7 +173,9 @@ def _run_one(job: Job, repairer: Repairer, report: Output) -> Outcome:
         if chosen.reason:
             report.say(f"{name}: {chosen.task}, because {chosen.reason}")
         restorer = repairer.restorer(chosen.task)
-        report.detail(f"{name}: student {restorer.spec.name} on {restorer.device}, {steps_told(restorer.steps)}")
+        report.detail(
+            f"{name}: student {restorer.spec.name} on {restorer.device}, {flow_told(restorer.steps, restorer.ensemble)}"
+        )
 
     stream = sys.stdin.buffer if job.source is None else None
     with report.progress(name, 1000) as advance:

@@ -52,6 +52,13 @@ Steps = Annotated[
         show_default=False,
     ),
 ]
+Ensemble = Annotated[
+    int,
+    typer.Option(
+        metavar="1|2|4",
+        help="Average over so many mirror images: a little better and smoother, as many times slower.",
+    ),
+]
 Strength = Annotated[
     float,
     typer.Option(

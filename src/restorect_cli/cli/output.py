@@ -101,13 +101,14 @@ def printable(name: str) -> str:
 def outcome_line(outcome: Outcome) -> str:
     """The same for people."""
     megapixels = outcome.width * outcome.height / 1e6
-    how = f"{outcome.model}, {steps_told(outcome.steps)}, {outcome.device}"
+    how = f"{outcome.model}, {flow_told(outcome.steps, outcome.ensemble)}, {outcome.device}"
     names = f"{printable(outcome.input)} -> {printable(outcome.output)}"
     return f"{names}  ({how}, {megapixels:.1f} MP, {outcome.seconds:.1f} s)"
 
 
-def steps_told(count: int) -> str:
-    return f"{count} step" if count == 1 else f"{count} steps"
+def flow_told(steps: int, ensemble: int) -> str:
+    told = f"{steps} step" if steps == 1 else f"{steps} steps"
+    return told if ensemble == 1 else f"{told}, mean of {ensemble} mirror images"
 
 
 def stdout_error(error: OSError) -> OutputError:
