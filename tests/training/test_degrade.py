@@ -113,11 +113,28 @@ def test_a_drop_shows_the_scene_upside_down():
     assert layer[50, 40].mean() > layer[30, 40].mean()  # the bright sky stands at the drop's bottom
 
 
-def test_disc_blur_keeps_a_constant_and_its_place():
+@pytest.mark.parametrize("blades", [0, 5, 6])
+def test_aperture_blur_keeps_a_constant_and_its_place(blades: int):
     flat = np.full((40, 30, 3), 0.3, np.float32)
-    np.testing.assert_allclose(raindrop.disc_blur(flat, 4.0), flat, atol=1e-5)
+    np.testing.assert_allclose(raindrop.aperture_blur(flat, 4.0, blades), flat, atol=1e-5)
     point = np.zeros((41, 41, 1), np.float32)
     point[20, 20] = 1
-    blurred = raindrop.disc_blur(point, 5.0)[..., 0]
-    np.testing.assert_allclose(blurred, blurred[::-1, ::-1], atol=1e-6)
+    blurred = raindrop.aperture_blur(point, 5.0, blades)[..., 0]
+    np.testing.assert_allclose(blurred, blurred[::-1], atol=1e-6)  # unturned, the first side stands upright
     assert abs(blurred.sum() - 1) < 1e-4
+    apart = np.hypot(*(np.argwhere(blurred > 1e-6) - 20).T)
+    assert (blades > 0) == (blurred.max() > 1.1 / (np.pi * 5**2))  # a polygon covers less than the disc around it
+    assert 4.5 <= apart.max() <= 6
+
+
+def test_light_beyond_white_shines_in_drops():
+    """Drops on a dark picture with a white lamp: some pictures show light brighter than the lamp would give."""
+    picture = np.full((120, 160, 3), 0.1, np.float32)
+    picture[50:60, 70:80] = 1
+    shown = raindrop.shrunk(picture**raindrop.GAMMA, 1)
+    brightest = [
+        float(raindrop.environment(shown, 120.0, (120, 160), np.random.default_rng(seed)).image.max())
+        for seed in range(40)
+    ]
+    assert 0.2 < np.mean(np.array(brightest) > 2) < 0.8
+    assert max(brightest) > 13  # the sun

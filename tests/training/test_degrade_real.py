@@ -157,7 +157,6 @@ GAPS = {
     ("heavy rain", "derain/heavy_train", "coherence"): "real streaks may all lie in one direction",
     ("heavy rain, files", "derain/heavy_train", "coherence"): "real streaks may all lie in one direction",
     ("raindrop", "raindrop/robotcar_train", "psnr"): "real drops spoil more",
-    ("raindrop", "raindrop/robotcar_train", "covered"): "real drops cover more",
 }
 
 

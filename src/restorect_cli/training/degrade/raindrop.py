@@ -5,8 +5,9 @@ n_z = 1/sqrt(1 + |grad H|^2), and a pixel inside a drop sees the surroundings at
 
     drop centre + grad H · n_z · f        (f about half to one picture height)
 
-which gives the inverted picture; the rim, where n_z is small, is dark. Because the camera focuses on
-the scene, the drops are blurred by a disc and blended as a premultiplied layer:
+which gives the inverted picture; the rim, where n_z is small, is dark. The sky above, the sun in it and
+what the picture shows white are brighter than white, so that in drops they shine. Because the camera focuses
+on the scene, the drops are blurred by its aperture, a disc or a polygon, and blended as a premultiplied layer:
 
     y = (1 - o a) x + o L
 
@@ -24,6 +25,7 @@ from .noise import FloatImage
 
 Mask = NDArray[np.float32]
 GAMMA = np.float32(2.2)
+BRIGHTEST = np.float32(12)  # of the surroundings but the sun; 1 is the white of the picture
 
 
 def drops(
@@ -50,8 +52,9 @@ def drops(
     layer, mask = refract(
         surroundings, drop_height, centre_row, centre_column, rng.uniform(0.5, 1) * picture_height, rng
     )
-    radius = max(0.6, float(np.exp(rng.uniform(np.log(1.6), np.log(11)))) * scale)
-    blurred = disc_blur(np.concatenate([layer, mask[..., None]], axis=2), radius)
+    radius = max(0.6, float(np.exp(rng.uniform(np.log(1.6), np.log(16)))) * scale)
+    blades, turn = (0, 0.0) if rng.random() < 0.5 else (int(rng.integers(5, 10)), rng.uniform(0, 2 * np.pi))
+    blurred = aperture_blur(np.concatenate([layer, mask[..., None]], axis=2), radius, blades, turn)
     layer, mask = blurred[..., :3], blurred[..., 3:]
     opacity = np.float32(rng.uniform(0.8, 1.0))
     background = linear * np.float32(rng.uniform(0.95, 1.0))
@@ -129,10 +132,19 @@ def environment(
 ) -> Surroundings:
     """The picture mirrored outwards by 3/4 of its height and 1/2 of its width, bright sky above, mean ground below.
 
+    In half of all pictures light is brighter than the picture can show: its white, the sky, and at times the sun.
     `shown` is the picture in linear light, shrunk: drops show it too small for more, and the shrinking is the blur.
     A `frame` (rows, columns) smaller than the picture lies anywhere in it.
     """
     sky = np.quantile(shown.reshape(-1, 3), rng.uniform(0.9, 0.99), axis=0) * rng.uniform(1, 1.8)
+    if rng.random() < 0.5:  # grey or pale blue, whatever the picture shows of it
+        pale = np.array([rng.uniform(0.8, 1), rng.uniform(0.9, 1), 1]) * rng.uniform(0.5, 1.5)
+        sky = sky + rng.uniform(0.4, 1) * (pale - sky)
+    bright = rng.random() < 0.5
+    if bright:
+        sky = sky * np.exp(rng.uniform(0, np.log(4)))
+        white = np.clip((shown.min(axis=2, keepdims=True) - 0.7) / 0.3, 0, 1)  # clipped by the camera
+        shown = shown * (1 + white * np.float32(np.exp(rng.uniform(0, np.log(8)))))
     ground = shown.mean(axis=(0, 1))
     height, width = shown.shape[:2]
     up, aside = max(1, (3 * height) // 4), max(1, width // 2)
@@ -140,12 +152,28 @@ def environment(
     ramp = np.linspace(0, 1, up, dtype=np.float32)[:, None, None]
     wide[:up] = ramp * wide[:up] + (1 - ramp) * sky
     wide[-up:] = (1 - ramp) * wide[-up:] + ramp * ground
+    brightest = BRIGHTEST if bright else np.float32(1.8)
+    wide = np.minimum(wide, brightest).astype(np.float32)
+    if bright and rng.random() < 0.5:
+        _add_sun(wide, up, rng)
     side = picture_height_px / height
     top, left = (
         margin + rng.random() * max(0.0, own - extent / side)
         for margin, own, extent in zip((up, aside), (height, width), frame, strict=True)
     )
-    return Surroundings(np.minimum(wide, np.float32(1.8)).astype(np.float32), side, (top, left))
+    return Surroundings(wide, side, (top, left))
+
+
+def _add_sun(wide: FloatImage, up: int, rng: np.random.Generator) -> None:
+    """A disc far brighter than the sky, in the upper part of the surroundings."""
+    rows, columns = np.mgrid[: len(wide), : wide.shape[1]].astype(np.float32)
+    row, column = rng.uniform(0, 1.3) * up, rng.uniform(0, wide.shape[1])
+    radius = rng.uniform(0.02, 0.08) * up
+    colour = np.array([1, rng.uniform(0.85, 1), rng.uniform(0.7, 1)], np.float32) * np.exp(
+        rng.uniform(np.log(10), np.log(200))
+    )
+    share = np.clip(radius + 0.5 - np.hypot(rows - row, columns - column), 0, 1)[..., None]
+    wide += share * colour.astype(np.float32)
 
 
 def shrunk(image: FloatImage, side: int) -> FloatImage:
@@ -173,13 +201,22 @@ def refract(
     return (seen * (shade * mask)[..., None]).astype(np.float32), mask
 
 
-def disc_blur(image: FloatImage, radius_px: float) -> FloatImage:
-    """Convolve (H,W,C) with a disc, the out-of-focus spot of a round aperture; edges repeat."""
+def aperture_blur(image: FloatImage, radius_px: float, blades: int = 0, turn: float = 0.0) -> FloatImage:
+    """Convolve (H,W,C) with the out-of-focus spot of an aperture; edges repeat.
+
+    A disc of `radius_px`, or the regular polygon of so many `blades` around it, turned by `turn` radians.
+    """
     margin = int(np.ceil(radius_px)) + 1
-    grid = np.mgrid[-margin : margin + 1, -margin : margin + 1].astype(np.float32)
-    disc = np.clip(radius_px + 0.5 - np.hypot(grid[0], grid[1]), 0, 1)
+    rows, columns = np.mgrid[-margin : margin + 1, -margin : margin + 1].astype(np.float32)
+    if blades:
+        sides = turn + 2 * np.pi * np.arange(blades) / blades
+        inner = radius_px * np.cos(np.pi / blades)  # from the centre to a side
+        distance = np.max([rows * np.sin(a) + columns * np.cos(a) for a in sides], axis=0) - inner
+    else:
+        distance = np.hypot(rows, columns) - radius_px
+    spot = np.clip(0.5 - distance, 0, 1)
     padded = np.pad(image, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
     shape = padded.shape[:2]
-    spectrum = np.fft.rfft2(disc / disc.sum(), s=shape)[..., None]
+    spectrum = np.fft.rfft2(spot / spot.sum(), s=shape)[..., None]
     blurred = np.fft.irfft2(np.fft.rfft2(padded, axes=(0, 1)) * spectrum, s=shape, axes=(0, 1))
     return blurred[2 * margin :, 2 * margin :].astype(np.float32)[: image.shape[0], : image.shape[1]]
