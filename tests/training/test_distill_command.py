@@ -13,9 +13,10 @@ from safetensors.torch import load_file
 from restorect_cli.cli.app import main
 from restorect_cli.restore import Restorer
 from restorect_cli.training import export as exporting
+from restorect_cli.training.distillation import naming_its_teacher
 from restorect_cli.training.export import load_weights
 from restorect_cli.training.loop import Trainer
-from restorect_cli.training.recipe import Recipe
+from restorect_cli.training.recipe import Recipe, load_recipe
 
 from .conftest import picture
 
@@ -78,6 +79,29 @@ def test_a_student_is_distilled_in_parts_exported_and_used(distill: Distill, mon
         expected = image - student(*exporting_inputs(image))[0].permute(1, 2, 0).numpy()
     np.testing.assert_allclose(restored, expected, atol=5e-5)
     assert exporting.PARITY <= 2e-5
+
+
+def test_a_student_without_a_teacher_is_where_distilling_can_start(
+    distill: Distill, data: Path, recipe: Recipe, tmp_path: Path
+):
+    untaught = Trainer(recipe, data, tmp_path / "untaught", threads=1)
+    untaught.train()
+    code, _, err = distill("--init", "untaught/ema.safetensors", "--time-limit", "0")
+    assert code == 0, err
+    plain, _ = load_weights(Path("untaught/ema.safetensors"))
+
+    teacher, start = Path("teacher/ema.safetensors"), Path("untaught/ema.safetensors")
+    own = naming_its_teacher(load_recipe("r.toml"), teacher)
+    begun = Trainer(own, data, tmp_path / "begun", teacher=teacher, init=start, threads=1)
+    assert begun.model.shape.vectors and not plain.shape.vectors
+    thumb, statistics = torch.rand(2, 3, 100, 150), torch.rand(2, 9)
+    with torch.no_grad():
+        torch.testing.assert_close(begun.model.prior(thumb, statistics), plain.prior(thumb, statistics))
+
+
+def test_weights_of_another_net_are_no_start(distill: Distill):
+    code, _, err = distill("--init", "teacher/ema.safetensors")
+    assert code == 1 and "cannot start from teacher/ema.safetensors" in err and len(err.splitlines()) == 1
 
 
 def test_a_dry_run_tells_the_plan_and_writes_nothing(distill: Distill):

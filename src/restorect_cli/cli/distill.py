@@ -43,6 +43,15 @@ def distill(
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in RUN stopped.")] = False,
+    init: Annotated[
+        Path | None,
+        typer.Option(
+            "--init",
+            metavar="WEIGHTS",
+            help="Start from the ema.safetensors of a student of the same size, trained without a teacher or with one.",
+            show_default=False,
+        ),
+    ] = None,
     time_limit: Annotated[
         float | None,
         typer.Option(
@@ -99,7 +108,7 @@ def distill(
             if ranks.leads:
                 tell_plan(chosen, ranks.device, out, teacher=teacher, threads=threads)
             return
-        trainer = Trainer(chosen, data, run, ranks=ranks, threads=threads, resume=resume, teacher=teacher)
+        trainer = Trainer(chosen, data, run, ranks=ranks, threads=threads, resume=resume, teacher=teacher, init=init)
         train_to_the_end(trainer, time_limit, out)
         if ranks.leads and trainer.iteration >= chosen.iterations:
             _export(run, licence, training_data, out)

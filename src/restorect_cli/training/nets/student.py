@@ -205,6 +205,20 @@ class Student(nn.Module):
         return [m.weight for m in self.velocity.modules() if isinstance(m, nn.Conv2d) and m not in ends]
 
 
+def with_latent_flow(weights: dict[str, Tensor], student: Student) -> dict[str, Tensor]:
+    """Weights of a student without a latent flow, made to fit one of its size that has one and then gives the same z.
+
+    The flow keeps the values it has; the first layer after it weighs its vectors with 0. Other weights come back as
+    they are.
+    """
+    head, own = "prior.head.0.weight", student.state_dict()
+    lacking = own.keys() - weights.keys()
+    if not lacking or not all(name.startswith("prior.flow.") for name in lacking):
+        return weights
+    widened = F.pad(weights[head], (0, student.shape.vectors))
+    return {**weights, **{name: own[name] for name in lacking}, head: widened}
+
+
 def receptive_radius_px(shape: StudentShape) -> int:
     """Pixels on each side that one evaluation of the velocity net can see, rounded up to the size multiple.
 
