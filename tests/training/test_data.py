@@ -8,13 +8,16 @@ import pytest
 from restorect_cli.errors import InputError
 from restorect_cli.prior import statistics_batch
 from restorect_cli.training.data import (
+    Item,
     PairStream,
+    draw,
     load_layers,
     load_pairs,
     scene_labels,
     thumbnail,
     with_matched_exposure,
 )
+from restorect_cli.training.degrade.table import Scene
 from restorect_cli.training.recipe import Recipe
 
 from .conftest import picture, save
@@ -90,3 +93,26 @@ def test_rain_layers_smaller_than_a_crop_are_named(data: Path, recipe: Recipe):
     assert len(load_layers(data, rain, 64)) == 4
     with pytest.raises(InputError, match="no rain layers of 72x72"):
         load_layers(data, rain, 72)
+
+
+@pytest.mark.parametrize("shape", [(64, 96), (96, 64)])
+def test_a_degradation_sees_the_whole_picture_as_the_crop_stands(shape: tuple[int, int]):
+    """Flipped and turned as the crop is, whatever the thumbnail for the prior shows; a portrait stands upright."""
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    pixels = np.stack([rows * 2, columns * 2, rows + columns], axis=-1).astype(np.uint8)
+    item = Item("gradients", pixels, None, thumbnail(pixels), None)
+    seen: list[Scene] = []
+
+    def spy(scene: Scene, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        seen.append(scene)
+        return scene.crop, scene.thumb
+
+    for seed in range(40):
+        draw(item, spy, 48, np.random.default_rng(seed), zoom=True)
+    for scene in seen:
+        assert scene.whole is not None
+        assert (scene.whole.shape[0] > scene.whole.shape[1]) == (scene.picture_height_px == 96)
+        for axis in (0, 1):
+            slopes = [np.diff(image, axis=axis).mean(axis=(0, 1)) for image in (scene.crop, scene.whole)]
+            assert (np.sign(np.round(slopes[0], 5)) == np.sign(np.round(slopes[1], 5))).all()
+    assert len({tuple(np.sign(np.diff(scene.crop, axis=0).mean(axis=(0, 1)))) for scene in seen}) == 4

@@ -17,7 +17,7 @@ from PIL import Image
 
 from restorect_cli.metrics import luma_bt601, psnr, to_levels
 from restorect_cli.training.data import Item, load_layers, thumbnail, with_matched_exposure
-from restorect_cli.training.degrade import rain, table
+from restorect_cli.training.degrade import rain, raindrop, table
 from restorect_cli.training.recipe import SourceRecipe
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -52,7 +52,12 @@ def made_pairs(degradation: table.Degradation) -> Iterator[Pair]:
         height, width = clean.shape[:2]
         top, left = (int(rng.integers(max(1, extent - CROP_PX + 1))) for extent in (height, width))
         crop = clean[top : top + CROP_PX, left : left + CROP_PX]
-        yield degradation(table.Scene(crop, thumbnail(as_bytes(clean)), height, averaged=4.0), rng)[0], crop
+        scene = table.Scene(crop, thumbnail(as_bytes(clean)), height, averaged=4.0, whole=shrunk(clean))
+        yield degradation(scene, rng)[0], crop
+
+
+def shrunk(clean: np.ndarray) -> np.ndarray:
+    return raindrop.shrunk(clean, max(1, len(clean) // 100))
 
 
 def as_bytes(image: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,7 @@ LEAST_ZOOM = 0.4  # share of a thumbnail's sides that `zoomed` leaves at least
 SAME_SCENE = 0.97  # correlation of two shrunken targets above which they show one scene
 
 Pixels = NDArray[np.uint8]
+_Value = TypeVar("_Value", np.uint8, np.float32)
 FloatImage = NDArray[np.float32]
 
 
@@ -312,7 +314,8 @@ def draw(
     if item.degraded is not None:
         return _as_float(_posed(item.degraded[window], pose)), x, thumb, clean_thumb
     averaged = float(np.exp(rng.uniform(np.log(2), np.log(40))))
-    y, thumb = degradation(Scene(x, thumb, height, averaged), rng)
+    shown = _posed(np.rot90(item.clean_thumb, -1) if height > width else item.clean_thumb, pose)
+    y, thumb = degradation(Scene(x, thumb, width if pose & 4 else height, averaged, shown), rng)
     return y, x, thumb, clean_thumb
 
 
@@ -341,7 +344,7 @@ def _resized(thumb: FloatImage) -> FloatImage:
     return np.stack([np.asarray(c.resize(size, Image.Resampling.BILINEAR), np.float32) for c in channels], axis=-1)
 
 
-def _posed(pixels: Pixels, pose: int) -> Pixels:
+def _posed(pixels: NDArray[_Value], pose: int) -> NDArray[_Value]:
     """One of the eight flips and quarter turns."""
     if pose & 1:
         pixels = pixels[::-1]

@@ -23,12 +23,16 @@ BANK_LAYERS = 160
 
 @dataclass(frozen=True)
 class Scene:
-    """A clean crop with what a degradation may need to know of the picture it came from."""
+    """A clean crop with what a degradation may need to know of the picture it came from.
+
+    thumb: what the prior sees. whole: the picture as the crop stands, shrunk to any size; None if the crop is all.
+    """
 
     crop: FloatImage
     thumb: FloatImage
     picture_height_px: int
     averaged: float
+    whole: FloatImage | None = None
 
 
 Degradation = Callable[[Scene, np.random.Generator], tuple[FloatImage, FloatImage]]
@@ -54,7 +58,7 @@ def _darkness(scene: Scene, rng: np.random.Generator) -> tuple[FloatImage, Float
 
 
 def _raindrop(scene: Scene, rng: np.random.Generator) -> tuple[FloatImage, FloatImage]:
-    wet = raindrop.drops(scene.crop, rng, picture_height_px=scene.picture_height_px, whole=scene.thumb)
+    wet = raindrop.drops(scene.crop, rng, picture_height_px=scene.picture_height_px, whole=scene.whole)
     return rain.finish(wet, rng), _thumb_follows(scene, wet)
 
 
