@@ -52,13 +52,16 @@ USUAL: dict[str, dict[str, object]] = {
 NO_LATENT: dict[str, object] = {"latent": "off", "first_phase": 0.0}
 NO_MAPS: dict[str, object] = {"maps_weight": 0.0}
 
+CONSISTENT = "RestoRect + consistency"
+"""The cell with IR-Flow's roll-outs, the cheap form."""
+
 CELLS: dict[str, dict[str, object] | None] = {
     "no teacher": None,
     "static maps": NO_LATENT | {"maps": "static"},
     "FLEX": NO_LATENT | {"maps": "flex"},
     "latent flow": NO_MAPS,
     "RestoRect": {},
-    "RestoRect + consistency": {},
+    CONSISTENT: {},
     "RestoRect + picture": {"output_weight": 0.5},
     "latent flow, untaught": NO_MAPS | {"first_phase": 0.0, "vector_weight": 0.0, "velocity_weight": 0.0},
 }
@@ -103,7 +106,7 @@ def student_recipe(args: argparse.Namespace, task: str, cell: str, seed: int) ->
         "warmup": min(100, args.iterations // 4),
         "ema": 0.995,
         "seed": seed,
-        "consistency": "cheap" if "consistency" in cell else "off",
+        "consistency": "cheap" if cell == CONSISTENT else "off",
         "distill": None if distill is None else distill.model_copy(update={"teacher": args.teacher}),
         "validate_every": args.iterations,
     }
