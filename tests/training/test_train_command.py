@@ -342,6 +342,11 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(train: Train):
     assert "hours on this device" in result.out and not Path("run").exists()
 
 
+def test_a_dry_run_looks_for_the_pictures(train: Train):
+    result = train("--dry-run", data="nosuch")
+    assert (result.code, result.out) == (1, "") and "nosuch lacks folders that the recipe names: pairs" in result.err
+
+
 def test_a_finished_run_has_its_plot_and_can_be_asked_again(train: Train):
     result = train()
     assert (result.code, result.out) == (0, "run: done\n")

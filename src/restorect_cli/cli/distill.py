@@ -106,7 +106,7 @@ def distill(
         out = Output(quiet=quiet or not ranks.leads)
         if dry_run:
             if ranks.leads:
-                tell_plan(chosen, ranks.device, out, teacher=teacher, threads=threads)
+                tell_plan(chosen, data, ranks.device, out, teacher=teacher, threads=threads)
             return
         trainer = Trainer(chosen, data, run, ranks=ranks, threads=threads, resume=resume, teacher=teacher, init=init)
         train_to_the_end(trainer, time_limit, out)

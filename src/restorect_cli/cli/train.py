@@ -135,7 +135,7 @@ def train(
             _tell_of_forerunners(chosen, out)
         if dry_run:
             if ranks.leads:
-                tell_plan(chosen.recipe, ranks.device, out, threads=threads)
+                tell_plan(chosen.recipe, data, ranks.device, out, threads=threads)
             return
         trainer = Trainer(chosen.recipe, data, run, ranks=ranks, threads=threads, resume=resume, init=init)
         train_to_the_end(trainer, time_limit, out)

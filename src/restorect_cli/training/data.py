@@ -216,7 +216,7 @@ class PairStream:
 
     def __init__(self, recipe: Recipe, root: Path) -> None:
         self.recipe = recipe
-        _need_folders(recipe, root)
+        need_folders(recipe, root)
         cache: dict[tuple[str, bool, bool], tuple[list[Item], list[Item]]] = {}
         self.train: list[list[Item]] = []
         self.validation: list[list[Item]] = []
@@ -270,7 +270,7 @@ class PairStream:
         return batches
 
 
-def _need_folders(recipe: Recipe, root: Path) -> None:
+def need_folders(recipe: Recipe, root: Path) -> None:
     """All that is missing at once, and before the rest is read."""
     named = dict.fromkeys(name for source in recipe.source for name in (source.folder, source.layers) if name)
     missing = [name for name in named if not (root / name).is_dir()]
