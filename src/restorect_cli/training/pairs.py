@@ -12,7 +12,7 @@ Neither this module nor `degrade` imports torch.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,7 +89,13 @@ _PAIRS = """
 [[source]]
 folder = "."
 degrade = "pair"
-weight = 1
+weight = 0.5
+"""
+_ANEW = """
+[[source]]
+folder = "target"
+degrade = "{kind}"
+weight = {weight:g}
 """
 
 
@@ -182,20 +188,22 @@ def make_pairs(
         yield Pair(str(photograph.path), str(input_path), str(target_path), kind, width, height)
 
 
-def write_recipes(output: Path, task: str, sides_px: Sequence[int]) -> list[Path]:
+def write_recipes(output: Path, task: str, kinds: Collection[str], sides_px: Sequence[int]) -> list[Path]:
     """Put recipes for the pairs in `output`, whose shorter sides are given, beside them; return those written.
 
-    One that is there already is kept. Crops fit into nine of ten pictures: training leaves smaller ones out. Raises
-    OutputError.
+    Half of the samples are the pairs, half their clean pictures degraded anew by `kinds`, so that few photographs
+    teach more. A recipe that is there already is kept. Crops fit into nine of ten pictures: training leaves smaller
+    ones out. Raises OutputError.
     """
     fitting = sorted(sides_px)[len(sides_px) // 10] // 8 * 8
     crops = {"crop_px": min(LARGEST_CROP_PX, fitting), "teacher_crop_px": min(LARGEST_TEACHER_CROP_PX, fitting)}
+    sources = _PAIRS + "".join(_ANEW.format(kind=kind, weight=round(0.5 / len(kinds), 3)) for kind in kinds)
     written = []
     for name, text in _RECIPES.items():
         path = output / name
         try:
             with path.open("x", encoding="utf-8") as file:
-                file.write(text.format(task=task, **crops) + _PAIRS)
+                file.write(text.format(task=task, **crops) + sources)
         except FileExistsError:
             continue
         except OSError as error:
