@@ -107,6 +107,7 @@ def test_bad_pairs_are_listed_and_the_rest_is_scored(run: Run, make_pairs: MakeP
         (["--speed", "--csv", "a.csv", "--resume"], 2, "cannot go with --csv, --resume"),
         (["--peer-cmd", "x=/absent/program {in} {out}"], 2, "there is no program /absent/program"),
         (["--dataset", ""], 2, "neither a folder nor"),
+        (["--limit", "1", "--ensemble", "3"], 2, "unknown ensemble '3': choose 1, 2, 4"),
         (["--model", "xl"], 2, "unknown model 'xl'"),
     ],
 )
