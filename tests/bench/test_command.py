@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 from bench.conftest import MakePairs, photograph
 from PIL import Image
+from typer.main import get_command
 
 from restorect_cli.bench import benchmark, runner
-from restorect_cli.cli.app import main
+from restorect_cli.cli.app import app, main
 from restorect_cli.metrics import psnr, ssim
 
 Run = Callable[..., Any]
+VALUES = {"sigma": "25", "limit": "1", "strength": "0.5", "precision": "int8"}  # that the options take; else any word
 
 
 @pytest.fixture
@@ -239,6 +241,23 @@ def test_a_sigma_given_twice_is_measured_once(run: Run, make_pairs: MakePairs):
     command = ("--dataset", "my-pairs", "--task", "denoise", "--metrics", "psnr", "--model", "none", "--json")
     (record,) = map(json.loads, run(*command, "--sigma", "25", "--sigma", "25")[1].splitlines())
     assert record["pictures"] == 3
+
+
+def test_speed_uses_an_option_or_refuses_it(run: Run):
+    used = "task model device threads steps ensemble sizes as_json quiet speed list_sets".split()
+    ignored = [option for option in get_command(app).commands["bench"].params if option.name not in used]  # type: ignore[attr-defined]
+    assert len(ignored) > 15
+    for option in ignored:
+        words = [option.opts[0]] if option.is_flag else [option.opts[0], VALUES.get(option.name, "x")]
+        code, out, err = run("--speed", "--sizes", "0.01", *words)
+        assert (code, out) == (2, "") and f"--speed cannot go with {option.opts[0]}: " in err, option.name
+
+
+def test_speed_of_an_ensemble(run: Run):
+    code, out, _ = run("--speed", "--sizes", "0.01", "--steps", "1", "--ensemble", "4")
+    assert code == 0 and "1 step, mean of 4 mirror images: " in out
+    code, out, _ = run("--speed", "--sizes", "0.01", "--steps", "1", "--ensemble", "2", "--json")
+    assert code == 0 and json.loads(out)["ensemble"] == 2
 
 
 def test_memory_is_measured_in_another_process(run: Run, make_pairs: MakePairs):
