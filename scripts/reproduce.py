@@ -1,10 +1,11 @@
-"""Measures every number again that the README and the students' cards state; exit code 1 where one differs.
+"""Measures the numbers of the students' cards again, exit code 1 where one differs; and prints the speed.
 
     python scripts/reproduce.py --data-root FOLDER [--only CBSD68-34] [--no-speed]
 
-What is stated, and by which command it was measured, is read from the manifest of students: a new student or a new
-test set needs nothing here. Sets are found by name below FOLDER. Times and memory depend on the machine, so they are
-printed for comparison with the README by eye (that needs the extra train).
+What is stated, and by which command it was measured, is read from the manifest of students, whose rows are those of the
+cards' tables: a new student or a new test set needs nothing here. Sets are found by name below FOLDER. Times and memory
+depend on the machine, so they are not compared: measure_speed.py prints each number of the README's Speed paragraph,
+for comparison by eye (that needs the extra train).
 """
 
 from __future__ import annotations

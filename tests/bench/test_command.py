@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +12,14 @@ import numpy as np
 import pytest
 from bench.conftest import MakePairs, photograph
 from PIL import Image
+from typer.main import get_command
 
-from restorect_cli.bench import runner
-from restorect_cli.cli.app import main
+from restorect_cli.bench import benchmark, runner
+from restorect_cli.cli.app import app, main
 from restorect_cli.metrics import psnr, ssim
 
 Run = Callable[..., Any]
+VALUES = {"sigma": "25", "limit": "1", "strength": "0.5", "precision": "int8"}  # that the options take; else any word
 
 
 @pytest.fixture
@@ -106,6 +109,7 @@ def test_bad_pairs_are_listed_and_the_rest_is_scored(run: Run, make_pairs: MakeP
         (["--speed", "--csv", "a.csv", "--resume"], 2, "cannot go with --csv, --resume"),
         (["--peer-cmd", "x=/absent/program {in} {out}"], 2, "there is no program /absent/program"),
         (["--dataset", ""], 2, "neither a folder nor"),
+        (["--limit", "1", "--ensemble", "3"], 2, "unknown ensemble '3': choose 1, 2, 4"),
         (["--model", "xl"], 2, "unknown model 'xl'"),
     ],
 )
@@ -140,6 +144,59 @@ def test_interrupted_runs_go_on(run: Run, make_pairs: MakePairs, monkeypatch: py
     assert seen == ["2", "0", "1", "2"]  # the run was finished, so nothing is kept
 
 
+COPY = "import shutil, sys; shutil.copy(sys.argv[1], sys.argv[2])"
+
+
+def program(path: str, text: str) -> None:
+    Path(path).write_text(f"#!{sys.executable}\n{text}\n")
+    Path(path).chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("command", "change", "scored"),
+    [
+        ("{python} peer.py {{in}} {{out}}", lambda patch: None, ["2"]),
+        ("{python} peer.py {{in}} {{out}}", lambda patch: program("peer.py", COPY + "  # new"), ["0", "1", "2"]),
+        ("{python} peer.py {{in}} {{out}} --net=net.pt", lambda patch: program("net.pt", "new"), ["0", "1", "2"]),
+        ("on-path {{in}} {{out}}", lambda patch: program("bin/on-path", COPY + "  # new"), ["0", "1", "2"]),
+        ("on-path {{in}} {{out}}", lambda patch: patch.setattr(benchmark, "__version__", "9"), ["0", "1", "2"]),
+    ],
+)
+def test_scores_of_another_program_are_not_gone_on_with(
+    run: Run,
+    make_pairs: MakePairs,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    change: Callable[[pytest.MonkeyPatch], None],
+    scored: list[str],
+):
+    make_pairs()
+    Path("bin").mkdir()
+    program("peer.py", COPY)
+    program("net.pt", "")
+    program("bin/on-path", COPY)
+    monkeypatch.setenv("PATH", str(Path("bin").absolute()), prepend=os.pathsep)
+    real = runner.load
+    loaded: list[str] = []
+    stop_before = "2"
+
+    def load(case: Any, *arguments: Any, **options: Any) -> Any:
+        if case.stem == stop_before:
+            raise KeyboardInterrupt
+        loaded.append(case.stem)
+        return real(case, *arguments, **options)
+
+    arguments = ("--dataset", "my-pairs", "--task", "denoise", "--model", "none", "--metrics", "psnr")
+    arguments += ("--peer-cmd", "peer=" + command.format(python=sys.executable))
+    monkeypatch.setattr(runner, "load", load)
+    assert run(*arguments)[0] == 130
+    change(monkeypatch)
+    loaded.clear()
+    stop_before = ""
+    assert run(*arguments, "--resume")[0] == 0
+    assert loaded == scored
+
+
 def test_csv_has_one_line_per_picture_and_method(run: Run, make_pairs: MakePairs):
     make_pairs()
     run("--dataset", "my-pairs", "--task", "denoise", "--metrics", "psnr", "--csv", "scores.csv")
@@ -160,11 +217,14 @@ def test_report_is_one_file_that_asks_for_nothing(run: Run, make_pairs: MakePair
 
 def test_a_command_as_a_peer(run: Run, make_pairs: MakePairs):
     make_pairs()
-    Path("peer.py").write_text("import shutil, sys; shutil.copy(sys.argv[1], sys.argv[2])")
+    Path("peer.py").write_text(COPY)
     arguments = ("--dataset", "my-pairs", "--task", "denoise", "--metrics", "psnr", "--json", "--peer-cmd")
     code, out, _ = run(*arguments, f"copy={sys.executable} peer.py {{in}} {{out}}")
     first, _, third = (json.loads(line) for line in out.splitlines())
     assert code == 0 and third["method"] == "copy" and third["means"] == pytest.approx(first["means"])
+
+    code, out, _ = run(*arguments, f"copy={sys.executable} peer.py {{in}} {{out}} {'long' * 2000}")
+    assert code == 0 and json.loads(out.splitlines()[2])["method"] == "copy"
 
     Path("peer.py").write_text("import sys; sys.exit('no weights')")
     code, out, err = run(*arguments, f"bad={sys.executable} peer.py {{in}} {{out}}")
@@ -181,6 +241,23 @@ def test_a_sigma_given_twice_is_measured_once(run: Run, make_pairs: MakePairs):
     command = ("--dataset", "my-pairs", "--task", "denoise", "--metrics", "psnr", "--model", "none", "--json")
     (record,) = map(json.loads, run(*command, "--sigma", "25", "--sigma", "25")[1].splitlines())
     assert record["pictures"] == 3
+
+
+def test_speed_uses_an_option_or_refuses_it(run: Run):
+    used = "task model device threads steps ensemble sizes as_json quiet speed list_sets".split()
+    ignored = [option for option in get_command(app).commands["bench"].params if option.name not in used]  # type: ignore[attr-defined]
+    assert len(ignored) > 15
+    for option in ignored:
+        words = [option.opts[0]] if option.is_flag else [option.opts[0], VALUES.get(option.name, "x")]
+        code, out, err = run("--speed", "--sizes", "0.01", *words)
+        assert (code, out) == (2, "") and f"--speed cannot go with {option.opts[0]}: " in err, option.name
+
+
+def test_speed_of_an_ensemble(run: Run):
+    code, out, _ = run("--speed", "--sizes", "0.01", "--steps", "1", "--ensemble", "4")
+    assert code == 0 and "1 step, mean of 4 mirror images: " in out
+    code, out, _ = run("--speed", "--sizes", "0.01", "--steps", "1", "--ensemble", "2", "--json")
+    assert code == 0 and json.loads(out)["ensemble"] == 2
 
 
 def test_memory_is_measured_in_another_process(run: Run, make_pairs: MakePairs):

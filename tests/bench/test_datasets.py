@@ -83,6 +83,17 @@ def test_a_missing_set_says_where_to_get_it(tmp_path: Path):
         find_dataset("lime", data_root=tmp_path / "absent")
 
 
+def test_a_file_called_like_a_set_does_not_hide_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    Path("LIME").touch()
+    Path("root/LIME").mkdir(parents=True)
+    assert find_dataset("LIME", data_root=Path("root")).folder == Path("root/LIME")
+    with pytest.raises(InputError, match="LIME is not here, and no data root is given"):
+        find_dataset("LIME")
+    with pytest.raises(UsageError, match="neither a folder nor"):
+        find_dataset("./LIME", data_root=Path("root"))
+
+
 def test_an_unknown_name_is_wrong_usage():
     with pytest.raises(UsageError, match="did you mean Kodak24"):
         find_dataset("Kodac24")

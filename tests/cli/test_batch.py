@@ -146,6 +146,7 @@ def test_originals_are_never_the_output(run: Run, photos: Path) -> None:
         (["photos/a.png"], 1, "use restorect enhance"),
         (["photos", "--shard", "9/8"], 2, "3/8"),
         (["photos", "--if-exists", "maybe"], 2, "choose skip"),
+        (["photos", "--ensemble", "3"], 2, "choose 1, 2, 4"),
         (["photos", "--name", "{x}"], 2, "template"),
         (["photos", "--task", "derain"], 3, "derain-s"),
         (["photos", "--watch", "--dry-run"], 2, "--watch"),

@@ -219,6 +219,7 @@ def test_what_a_format_cannot_hold_is_found_before_the_work(
         (["photo.png", "-o", "taken.png/"], 1, "cannot make folder taken.png"),
         # what cannot be meant
         (["photo.png", "--task", "sharpen"], 2, "unknown task 'sharpen': choose auto, low-light"),
+        (["photo.png", "--ensemble", "3"], 2, "unknown ensemble '3': choose 1, 2, 4"),
         (["photo.png", "--device", "tpu"], 2, "unknown device 'tpu': choose auto, cpu"),
         (["photo.png", "--model", "xl"], 2, "unknown model 'xl'"),
         (["photo.png", "--format", "bmp"], 2, "unknown format 'bmp'"),

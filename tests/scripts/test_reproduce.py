@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
@@ -10,20 +9,16 @@ import numpy as np
 import pytest
 from identity_students import write_student
 from PIL import Image
+from scripts.conftest import load_script
 
 from restorect_cli.models import store
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "reproduce.py"
 PROTOCOL = "2 pictures, 8-bit rounding, no crop, fp32; input 28.13 dB"  # ten levels off: 20 log10(255 / 10)
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("reproduce", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("reproduce")
 
 
 def state(root: Path, monkeypatch: pytest.MonkeyPatch, **changed: object) -> None:

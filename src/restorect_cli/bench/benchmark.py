@@ -8,6 +8,8 @@ What is printed, written and drawn is made from the `Outcome` alone.
 from __future__ import annotations
 
 import platform
+import shlex
+import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -205,10 +207,11 @@ class Benchmark:
     def _journal(self, test_set: TestSet, run_settings: Settings, student: str) -> Journal:
         order = self.order
         facts = {
+            "version": __version__,  # NIQE's model of clean photographs may be another in the next one
             "student": student,
             "settings": run_settings,
             "metrics": list(order.metrics),
-            "peers": [(spec.name, spec.argument, _stamp(Path(spec.argument))) for spec in order.peers],
+            "peers": [(spec.name, spec.argument, _peer_stamps(spec)) for spec in order.peers],
             "files": [_stamp(path) for case in test_set.cases for path in (case.degraded, case.target) if path],
         }
         journal = Journal(journal_path(facts), resume=order.resume)
@@ -290,8 +293,20 @@ def _digest(student: store.Student) -> str:
 
 
 def _stamp(path: Path) -> tuple[str, int, float]:
-    """What tells whether a file is still the same; zeros for what is no file."""
-    return (str(path), path.stat().st_size, path.stat().st_mtime) if path.is_file() else (str(path), 0, 0.0)
+    """What tells whether a file is still the same; zeros for what is no file, or cannot be one."""
+    try:
+        return (str(path), path.stat().st_size, path.stat().st_mtime) if path.is_file() else (str(path), 0, 0.0)
+    except OSError:  # any word of a command is asked, and one may be longer than a file's name can be
+        return (str(path), 0, 0.0)
+
+
+def _peer_stamps(spec: MethodSpec) -> list[tuple[str, int, float]]:
+    """Of the network, or of the program and every file that the command names (as in `--weights=net.pt` too)."""
+    if spec.kind != "peer-command":
+        return [_stamp(Path(spec.argument))]
+    words = shlex.split(spec.argument)
+    named = [word for text in words for word in (text, text.partition("=")[2]) if word]
+    return [_stamp(Path(word)) for word in [shutil.which(words[0]) or "", *named]]
 
 
 def _machine() -> str:

@@ -135,9 +135,10 @@ def find_dataset(wanted: str, *, data_root: Path | None = None, task: str | None
     row = named_row(wanted)
     if row in DEMO:
         return _demo(row)
-    if not wanted or Path(wanted).is_file():
+    is_path = any(mark in wanted for mark in ("/", os.sep))
+    if not wanted or (Path(wanted).is_file() and (row is None or is_path)):  # a stray file called LIME hides no set
         raise UsageError(f"'{wanted}' is neither a folder nor a test set's name", "name the folder of the pictures")
-    if Path(wanted).is_dir() and (any(mark in wanted for mark in ("/", os.sep)) or row is None):
+    if Path(wanted).is_dir() and (is_path or row is None):
         return _own_folder(Path(wanted), task)
     root = data_root or _root_of_environment()
     folder = _below(root, wanted, row) if root else None

@@ -138,8 +138,11 @@ def cells(one: SetOutcome, summary: Summary) -> list[str]:
 
 def brief(value: float) -> str:
     """Three digits that count, never an exponent: 1220, 12.2, 0.0122."""
-    digits = 2 - math.floor(math.log10(value)) if value > 0 else 0
-    return f"{round(value, digits):.{max(digits, 0)}f}"
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    rounded = f"{value:.2e}"  # first, because 9.999 has more digits before the point then
+    digits = 2 - int(rounded.partition("e")[2])
+    return f"{float(rounded):.{max(digits, 0)}f}"
 
 
 def number(measure: Measure, value: float | None) -> str:

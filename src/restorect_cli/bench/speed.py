@@ -44,6 +44,7 @@ class Point:
     threads: int
     precision: Precision
     steps: int
+    ensemble: int = 1  # mirror images that the network sees at each step
 
 
 @dataclass(frozen=True)
@@ -81,18 +82,20 @@ def measure_costs(
 ) -> Iterator[Cost]:
     """Costs at the planned points, each as soon as it is measured; int8 where the student comes with such a graph.
 
-    steps: None for all that the student can take. Raises ModelError, DeviceError or UsageError.
+    steps: None for all that the student can take. The ensemble is that of the settings.
+    Raises ModelError, DeviceError or UsageError.
     """
     student = store.find(settings.task, settings.model)
     operations = operations_per_megapixel(student.velocity)
     spec = MethodSpec("restorect", student.spec.name)
     precisions: list[Precision] = ["fp32", "int8"] if student.velocity_int8 is not None else ["fp32"]
     rates = {count: matrix_rate(count) for count in threads}
-    for point in plan_points(sizes, threads, precisions, steps or range(1, student.spec.max_steps + 1)):
+    for planned in plan_points(sizes, threads, precisions, steps or range(1, student.spec.max_steps + 1)):
+        point = replace(planned, ensemble=settings.ensemble)
         one = replace(settings, threads=point.threads, precision=point.precision, steps=point.steps)
         image = test_picture(point.megapixels)
         seconds = best_seconds(build(spec, one), image) / point.megapixels
-        share = operations * point.steps / seconds / rates[point.threads] if operations else None
+        share = operations * point.steps * point.ensemble / seconds / rates[point.threads] if operations else None
         yield Cost(student.spec.name, point, seconds, peak_bytes(spec, one, image, None), share)
 
 

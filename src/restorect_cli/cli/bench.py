@@ -11,10 +11,13 @@ import typer
 from ..errors import InputError, UsageError
 from ..models.names import TASKS
 from .options import DEVICE_CHOICES, Ensemble, Json, Quiet, choose
-from .output import Output
+from .output import Output, flow_told
+
+_USED_BY_SPEED = {"speed", "task", "model", "device", "threads", "steps", "ensemble", "sizes", "as_json", "quiet"}
 
 
 def bench(
+    context: typer.Context,
     dataset: Annotated[
         list[str] | None,
         typer.Option(
@@ -176,18 +179,8 @@ def bench(
         return _list(out)
 
     if speed:
-        unused: dict[str, object] = {"--dataset": dataset, "--metrics": metrics, "--csv": csv, "--report": report}
-        unused |= {
-            "--peer": peer,
-            "--peer-cmd": peer_cmd,
-            "--baselines": all_baselines,
-            "--baseline": baseline,
-            "--resume": resume,
-        }
-        if any(unused.values()):
-            named = ", ".join(option for option, value in unused.items() if value)
-            raise UsageError(f"--speed scores no pictures, so it cannot go with {named}", "run the two apart")
-        return _speed(out, task or "denoise", model, device, threads, steps, sizes)
+        _refuse_what_speed_ignores(context)
+        return _speed(out, task or "denoise", model, device, threads, steps, ensemble, sizes)
 
     from ..bench import records
     from ..bench.benchmark import Benchmark, Order
@@ -249,7 +242,31 @@ def _check_output(option: str, path: Path | None, suffixes: tuple[str, ...]) -> 
         raise UsageError(f"there is no folder {path.absolute().parent}", "make it first")
 
 
-def _speed(out: Output, task: str, model: str, device: str, threads: int | None, steps: int | None, sizes: str) -> None:
+def _refuse_what_speed_ignores(context: typer.Context) -> None:
+    """Any option that was given, but for those that --speed uses: a new option of the command is refused at first."""
+    given = [
+        option
+        for option in context.command.params
+        if (source := context.get_parameter_source(option.name or "")) is not None and source.name == "COMMANDLINE"
+    ]
+    unused = [option.opts[0] for option in given if option.name not in _USED_BY_SPEED]
+    if unused:
+        raise UsageError(
+            f"--speed cannot go with {', '.join(unused)}",
+            "it scores no pictures, and measures the full repair in every precision; run the two apart",
+        )
+
+
+def _speed(
+    out: Output,
+    task: str,
+    model: str,
+    device: str,
+    threads: int | None,
+    steps: int | None,
+    ensemble: int,
+    sizes: str,
+) -> None:
     try:
         megapixels = [float(size) for size in sizes.split(",")]
     except ValueError:
@@ -264,12 +281,12 @@ def _speed(out: Output, task: str, model: str, device: str, threads: int | None,
     most = check_threads(threads)
     counts = [most] if threads is not None or most == 1 else [most, 1]
     costs = []
-    settings = Settings(task, most, model, device=device)
+    settings = Settings(task, most, model, ensemble=ensemble, device=device)
     for cost in measure_costs(settings, sizes=megapixels, threads=counts, steps=[steps] if steps else None):
         costs.append(cost)
         point = cost.point
         text = f"{cost.student} {point.megapixels:6g} MP, "
-        text += f"{_counted(point.threads, 'thread')}, {point.precision}, {_counted(point.steps, 'step')}: "
+        text += f"{_counted(point.threads, 'thread')}, {point.precision}, {flow_told(point.steps, point.ensemble)}: "
         text += f"{cost.seconds_per_megapixel:.3f} s/MP"
         text += f", peak {cost.peak_bytes / 1e9:.2f} GB" if cost.peak_bytes else ""
         text += f", {100 * cost.share:.0f} % of the matrix-product rate" if cost.share else ""

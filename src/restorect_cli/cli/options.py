@@ -16,6 +16,7 @@ DEVICE_CHOICES = DEVICES
 FORMAT_CHOICES = ("jpeg", "png", "tiff", "webp", "avif")
 DEPTH_CHOICES = ("8", "16")
 STRIP_CHOICES = ("none", "gps", "all")
+ENSEMBLE_CHOICES = ("1", "2", "4")
 
 
 def path(text: str) -> Path:
@@ -55,7 +56,8 @@ Steps = Annotated[
 Ensemble = Annotated[
     int,
     typer.Option(
-        metavar="1|2|4",
+        callback=lambda count: int(choose("--ensemble", str(count), ENSEMBLE_CHOICES)),
+        metavar="|".join(ENSEMBLE_CHOICES),
         help="Average over so many mirror images: a little better and smoother, as many times slower.",
     ),
 ]

@@ -35,8 +35,6 @@ def read_settings(
         format = choose("--format", {"jpg": "jpeg", "tif": "tiff"}.get(format.lower(), format), FORMAT_CHOICES)
     if depth is not None:
         choose("--depth", depth, DEPTH_CHOICES)
-    if ensemble not in (1, 2, 4):
-        raise UsageError(f"an ensemble of {ensemble} is not possible", "give 1, 2 or 4")
     if not 0.0 <= strength <= 1.0:
         raise UsageError(f"strength {strength} is out of range", "give a number from 0 to 1")  # NaN passes Typer's own
 
