@@ -184,6 +184,12 @@ def test_names_that_would_steer_a_terminal(run: Run, photos: Path) -> None:
         assert "\x1b" not in result.out + result.err and r"photos/two\nlines\x1b[2J.png" in result.out
 
 
+def test_failures_tell_such_names_too(run: Run, photos: Path) -> None:
+    (photos / "broken.jpg").rename(photos / "bad\nname  1.jpg")
+    assert r"photos/bad\nname  1.jpg" in run("batch", "photos").err
+    assert r"photos/bad\nname  1.jpg" in run("batch", "photos").err  # told of an earlier run
+
+
 def test_missing_extra_is_one_line(run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("restorect_cli.batch.cluster.find_spec", lambda name: None)
     result = run("batch", "photos", "--scheduler", "local:2")

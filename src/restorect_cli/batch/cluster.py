@@ -19,6 +19,7 @@ from typing import Any
 
 from .. import __version__
 from ..errors import DeviceError, OutputError, RestorectError, UsageError
+from ..lines import folded
 from ..repair import Repairer, Settings
 from ..runtime import check_threads
 from .work import STAGES, Result, Work, do, threads_each
@@ -200,7 +201,7 @@ def _do(work: Work, settings: Settings) -> Result | RestorectError:
     except RestorectError as error:
         return error
     except Exception as error:
-        what = f"unexpected {type(error).__name__} ({error})"
+        what = f"unexpected {type(error).__name__} ({folded(error)})"
         return RestorectError(f"{work.source}: {what} on worker {socket.gethostname()}", "please report it")
 
 

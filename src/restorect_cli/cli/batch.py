@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from ..errors import RestorectError, StoppedError, UsageError
+from ..lines import printable
 from .options import (
     FORMAT_CHOICES,
     Depth,
@@ -34,7 +35,7 @@ from .options import (
     choose,
     path,
 )
-from .output import Output, outcome_line, outcome_record, printable
+from .output import Output, outcome_line, outcome_record
 from .progress import RunProgress
 from .settings import read_settings
 
