@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from restorect_cli.batch.manifest import Past
-from restorect_cli.batch.plan import Item, Planner, Wanted, plan
+from restorect_cli.batch.plan import Item, Planner, Wanted
 from restorect_cli.batch.scan import Found, Signature
 from restorect_cli.batch.shard import Shard
 from restorect_cli.errors import UsageError
@@ -27,7 +27,7 @@ def items(
     """The plan for a tree that does not exist; `there` is what the output folder holds."""
     wanted = Wanted(FORMATS, EXTENSIONS, folder="/in", settings="s1", **options)
     files = [name if isinstance(name, Found) else found(name) for name in names]
-    return plan(files, wanted, past or Past(), (there or {}).get)
+    return Planner(wanted, past or Past(), (there or {}).get).plan(files)
 
 
 def outputs(*names: str, **options: Any) -> list[str]:

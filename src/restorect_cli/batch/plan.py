@@ -94,14 +94,6 @@ class Wanted:
         return f"'{suffix}' says {named} and --format says {self.format}" if named not in (None, self.format) else ""
 
 
-def plan(files: Iterable[Found], wanted: Wanted, past: Past, look_up: LookUp) -> list[Item]:
-    """One item for every image among `files`, in their order; of a shard, its own alone.
-
-    Names are given before the shard is cut out, so that all shards agree about them.
-    """
-    return Planner(wanted, past, look_up).plan(files)
-
-
 class Planner:
     """Plans, and remembers the names given, so that files which arrive later get others."""
 
@@ -111,6 +103,10 @@ class Planner:
         self._originals: set[tuple[int, int]] = set()
 
     def plan(self, files: Iterable[Found]) -> list[Item]:
+        """One item for every image among `files`, in their order; of a shard, its own alone.
+
+        Names are given before the shard is cut out, so that all shards agree about them.
+        """
         found = list(files)
         images = [file for file in found if self._wanted.takes(file.name)]
         self._originals |= {file.identity for file in found if file.identity != NOBODY}
