@@ -214,6 +214,21 @@ def test_renamed_one_is_found_again() -> None:
     assert (item.output, item.action) == ("a-2.jpg", "skip")
 
 
+def test_renamed_one_is_found_again_after_it_was_renamed_once_more() -> None:
+    """a-2.jpg was edited, so that the next result became a-2-2.jpg; with nothing changed there is nothing to do."""
+    past = Past([record(output="a-2.jpg", **WRITTEN), record(output="a-2-2.jpg", **WRITTEN)])
+    there = {"a.jpg": EDITED, "a-2.jpg": EDITED, "a-2-2.jpg": OURS}
+    (item,) = items("a.jpg", past=past, there=there, if_exists="rename")
+    assert (item.output, item.action) == ("a-2-2.jpg", "skip")
+
+
+def test_only_numbers_make_a_renamed_one() -> None:
+    for former in ("a-x.jpg", "a-.jpg", "a-02.jpg", "ab-2.jpg", "a-2-x.jpg", "a-2.jpg.jpg"):
+        past = Past([record(output=former, **WRITTEN)])
+        (item,) = items("a.jpg", past=past, there={former: OURS}, if_exists="rename")
+        assert (item.output, item.action) == ("a.jpg", "restore")
+
+
 def test_renamed_one_does_not_keep_an_extension_that_lies() -> None:
     past = Past([record(output="a-2.jpg", **WRITTEN)])
     (item,) = items("a.jpg", past=past, there={"a-2.jpg": OURS}, if_exists="rename", format="png")

@@ -212,6 +212,10 @@ def test_existing_files(run: Run, photos: Path) -> None:
     assert Path("out/a.png").read_bytes() == b"mine" and Path("out/a-2.png").is_file()
     again = run("batch", "photos", "-o", "out", "--if-exists", "rename")
     assert "0 restored" in again.err and not Path("out/a-3.png").exists()
+    Path("out/a-2.png").write_bytes(b"edited")
+    for restored in (1, 0):
+        again = run("batch", "photos", "-o", "out", "--if-exists", "rename")
+        assert f"{restored} restored" in again.err and Path("out/a-2.png").read_bytes() == b"edited"
     assert "a.png exists already" in run("batch", "photos", "-o", "out", "--if-exists", "error").err
 
 

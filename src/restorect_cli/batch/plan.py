@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 import string
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -227,10 +228,10 @@ def _numbered(path: PurePosixPath, number: int) -> str:
 
 
 def _is_numbered(name: str, output: str) -> bool:
-    """Whether `name` is `output`, or what `rename` makes of it."""
-    path = PurePosixPath(output)
-    number = PurePosixPath(name).stem.removeprefix(f"{path.stem}-")
-    return name == output or (number.isdecimal() and name == _numbered(path, int(number)))
+    """Whether `name` is `output`, or what `rename` makes of it; `a-2-2.jpg` where `a-2.jpg` was edited since."""
+    suffix = PurePosixPath(output).suffix
+    beginning, end = re.escape(output.removesuffix(suffix)), re.escape(suffix)
+    return re.fullmatch(f"{beginning}(-[1-9][0-9]*)*{end}", name) is not None
 
 
 def _folded(name: str) -> str:
