@@ -184,6 +184,9 @@ DONE = record(**WRITTEN)
         ([record(status="started")], OURS, "error", "restore", True, "was interrupted"),
         ([record(status="started", folder="/else")], OURS, "skip", "skip", False, "exists already"),
         ([record(status="started", input="a.gif")], OURS, "skip", "skip", False, "exists already"),
+        # called off before anything was written
+        ([DONE, record(status="started"), record(status="dropped")], EDITED, "skip", "skip", False, "exists already"),
+        ([record(status="started"), record(status="dropped")], None, "skip", "restore", False, ""),
         # failed before
         ([record(status="failed", error="torn", error_type="InputError")], None, "skip", "fail", False, "torn"),
         ([record(status="failed", error="full", error_type="OutputError")], None, "skip", "restore", False, ""),

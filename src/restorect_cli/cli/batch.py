@@ -292,6 +292,9 @@ class _Run:
         def started(work: Work) -> None:
             self._batch.remember(manifest, work, "started")
 
+        def dropped(work: Work) -> None:
+            self._batch.remember(manifest, work, "dropped")
+
         def announce(work: Work) -> None:
             self._progress.beginning(work.item.source.name)
 
@@ -299,7 +302,7 @@ class _Run:
             from ..batch.cluster import Cluster
 
             folders = [str(self._batch.folder), str(self._batch.output)]
-            return Cluster(scheduler, settings, folders, started, self._stopping, announce)
+            return Cluster(scheduler, settings, folders, started, self._stopping, announce, dropped)
 
         from ..batch.pipeline import Pipeline
         from ..batch.work import threads_each
