@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .errors import InputError
+from .lines import folded
 from .picture import Meta, Picture
 
 
@@ -30,10 +31,10 @@ def decode_bitmap(data: bytes | mmap.mmap, format: str, name: str, check_size: C
                 raise InputError(f"cannot read {name}, its pixels are of kind {stored}", "save it as PNG or TIFF")
             samples = np.array(image.convert({"1": "L", "P": "RGB"}.get(stored, stored)))
     except Image.DecompressionBombError as error:  # Pillow's own limit, 179 megapixels
-        raise InputError(f"cannot read {name}, {error}", "shrink the image or cut it into parts") from None
+        raise InputError(f"cannot read {name}, {folded(error)}", "shrink the image or cut it into parts") from None
     except (OSError, SyntaxError, ValueError, ArithmeticError) as error:
         raise InputError(
-            f"cannot read {name}, the file is damaged or cut short ({error})", "get a complete copy"
+            f"cannot read {name}, the file is damaged or cut short ({folded(error)})", "get a complete copy"
         ) from None
     samples = samples.reshape(*samples.shape[:2], -1)
     has_alpha = samples.shape[2] == 4

@@ -18,6 +18,7 @@ from types import ModuleType
 
 from . import __version__
 from .errors import ModelError
+from .lines import folded
 
 # Packages that install the same `onnxruntime` module; with two of them, whichever came last overwrote the other.
 RUNTIME_PACKAGES = (
@@ -65,7 +66,7 @@ def _library(package: str, module: str) -> Finding:
     try:
         imported = importlib.import_module(module)
     except (ImportError, OSError) as error:  # OSError: a shared library that does not load
-        problem = f"{package} does not load ({' '.join(str(error).split())})"
+        problem = f"{package} does not load ({folded(error)})"
         return Finding("versions", package, "broken", problem, f"python -m pip install --force-reinstall {package}")
     imported = getattr(imported, "ort", imported)
     version = str(getattr(imported, "__version__", None) or _installed_version(package) or "unknown")

@@ -18,6 +18,7 @@ import numpy as np
 
 from . import containers, exif
 from .errors import DiskFullError, OutputError
+from .lines import folded
 from .picture import DEPTHS, Meta, Picture, Pixels, WriteOptions, output_bits, output_format, to_depth
 from .vips import pyvips, to_vips
 
@@ -61,7 +62,7 @@ def encode(picture: Picture, options: WriteOptions | None = None, path: Path | N
         image = _with_profile(to_vips(_samples(picture, bits, format)), carried.icc)
         return _SAVERS[format](image, picture.meta, options, carried)
     except pyvips.Error as error:
-        raise OutputError(f"cannot encode the result as {format}, {error.detail or error}", "try PNG") from None
+        raise OutputError(f"cannot encode the result as {format}, {folded(error.detail or error)}", "try PNG") from None
 
 
 def check_fits(meta: Meta, options: WriteOptions, path: Path | None = None) -> None:

@@ -11,10 +11,13 @@
     └── StoppedError    exit 130 stopped by the user, after its work was saved
 
 Every error says what happened, to which file, and what to do next. The command line prints
-`str(error)` on one line and exits with `error.exit_code`; no traceback unless asked for.
+`str(error)`, one line with line breaks in names escaped, and exits with `error.exit_code`; no traceback unless asked
+for.
 """
 
 from __future__ import annotations
+
+from .lines import printable
 
 
 class RestorectError(Exception):
@@ -28,8 +31,7 @@ class RestorectError(Exception):
         super().__init__(problem, fix)
 
     def __str__(self) -> str:
-        line = f"{self.problem}: {self.fix}" if self.fix else self.problem
-        return " ".join(line.split())  # one line, whatever a library's message held
+        return printable(f"{self.problem}: {self.fix}" if self.fix else self.problem)
 
 
 class InputError(RestorectError):

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,12 @@ import numpy as np
 import pytest
 from clean_home import clean_home
 from PIL import Image
+
+from restorect_cli.batch.cluster import Cluster
+from restorect_cli.batch.plan import Item
+from restorect_cli.batch.scan import Found
+from restorect_cli.batch.work import Work
+from restorect_cli.repair import Settings
 
 pytest.importorskip("distributed")
 
@@ -32,6 +39,21 @@ def restore(item, repairer, decoded, real=work.restore):
         os.kill(os.getpid(), signal.SIGKILL)
     return real(item, repairer, decoded)
 work.restore = restore
+"""
+
+# A worker whose network waits until it has been told to begin no more.
+PATIENT_WORKER = """
+import threading
+import restorect_cli.batch.cluster as cluster
+import restorect_cli.batch.work as work
+told = threading.Event()
+def begin_no_more(run, real=cluster._begin_no_more):
+    real(run)
+    told.set()
+def restore(*arguments, real=work.restore):
+    told.wait(30)
+    return real(*arguments)
+cluster._begin_no_more, work.restore = begin_no_more, restore
 """
 
 
@@ -108,6 +130,30 @@ def test_same_as_on_one_machine_though_a_worker_dies(photos: Path, scheduler: st
     assert facts("there") == facts("here")
 
 
+def test_stopping_drops_what_no_worker_has_begun(photos: Path, tmp_path: Path) -> None:
+    import dask.config
+
+    (tmp_path / "patient.py").write_text(PATIENT_WORKER)
+    items = [Item(Found(path.name), path.name, "restore") for path in sorted(photos.glob("*.png"))]
+    todo = [Work(item, photos / item.output, tmp_path / "out" / item.output) for item in items]
+    sent: list[Work] = []
+    announced: list[Work] = []
+    dropped: list[Work] = []
+    stopping = threading.Event()
+
+    def announce(work: Work) -> None:
+        announced.append(work)
+        stopping.set()
+
+    with dask.config.set({"distributed.worker.preload": [str(tmp_path / "patient.py")]}):
+        settings, folders = Settings(task="denoise"), [str(photos)]
+        cluster = Cluster("local:1", settings, folders, sent.append, stopping, announce, dropped.append)
+    results = list(cluster.run(iter(todo)))
+    assert sent == todo[:2] and announced == todo[:1] and dropped == todo[1:2]
+    assert [result.work for result in results] == todo[:1] and results[0].outcome
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [todo[0].source.name]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 def test_workers_started_here_and_ctrl_c(photos: Path) -> None:
     """The terminal sends Ctrl-C to the workers as well; the images in hand are finished nevertheless."""
@@ -127,4 +173,5 @@ def test_workers_started_here_and_ctrl_c(photos: Path) -> None:
     done = len(list(Path("out").glob("*.png")))
     assert done == len(out.splitlines()) and not list(Path("out").glob("*.part")), err
     assert (process.returncode, done < COUNT) in ((130, True), (1, False)), err
+    assert all(line["status"] != "started" for line in facts("out").values())  # those sent away are called off
     assert "Traceback" not in err

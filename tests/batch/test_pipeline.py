@@ -111,19 +111,28 @@ def test_busy_seconds_name_the_slowest_stage(
     assert all(result.outcome and result.outcome.seconds >= 0.2 for result in results)
 
 
-def test_stopping_finishes_what_is_in_hand(repairer: Repairer, tmp_path: Path) -> None:
-    stopping = threading.Event()
-    todo = works(tmp_path, 30)
+def test_stopping_finishes_what_is_in_hand(repairer: Repairer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped while the first one is being written and the second one is in the network."""
+    stopping, second = threading.Event(), threading.Event()
+    real_restore, real_encode = steps.restore, steps.encode
 
-    def feed() -> Iterator[Work]:
-        for index, work in enumerate(todo):
-            if index == 5:
-                stopping.set()
-            yield work
+    def restore(work: Work, *arguments: object) -> object:
+        if work.source.name == "1.png":
+            second.set()
+            assert stopping.wait(20)
+        return real_restore(work, *arguments)  # type: ignore[arg-type]
 
-    results = run(repairer, feed(), jobs=1, stopping=stopping)
-    assert len(results) <= 5 and all(result.outcome for result in results)
-    assert len(list((tmp_path / "out").glob("*"))) == len(results)
+    def encode(*arguments: object) -> object:
+        assert second.wait(20)
+        stopping.set()
+        return real_encode(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(steps, "restore", restore)
+    monkeypatch.setattr(steps, "encode", encode)
+    results = run(repairer, works(tmp_path, 30), jobs=1, stopping=stopping)
+    assert [result.work.source.name for result in results] == ["0.png", "1.png"]
+    assert all(result.outcome for result in results)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0.png", "1.png"]
 
 
 def test_stopping_drops_what_is_only_decoded(

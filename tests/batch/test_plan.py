@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from restorect_cli.batch.manifest import Past
-from restorect_cli.batch.plan import Item, Planner, Wanted, plan
+from restorect_cli.batch.plan import Item, Planner, Wanted
 from restorect_cli.batch.scan import Found, Signature
 from restorect_cli.batch.shard import Shard
 from restorect_cli.errors import UsageError
@@ -27,7 +27,7 @@ def items(
     """The plan for a tree that does not exist; `there` is what the output folder holds."""
     wanted = Wanted(FORMATS, EXTENSIONS, folder="/in", settings="s1", **options)
     files = [name if isinstance(name, Found) else found(name) for name in names]
-    return plan(files, wanted, past or Past(), (there or {}).get)
+    return Planner(wanted, past or Past(), (there or {}).get).plan(files)
 
 
 def outputs(*names: str, **options: Any) -> list[str]:
@@ -184,6 +184,9 @@ DONE = record(**WRITTEN)
         ([record(status="started")], OURS, "error", "restore", True, "was interrupted"),
         ([record(status="started", folder="/else")], OURS, "skip", "skip", False, "exists already"),
         ([record(status="started", input="a.gif")], OURS, "skip", "skip", False, "exists already"),
+        # called off before anything was written
+        ([DONE, record(status="started"), record(status="dropped")], EDITED, "skip", "skip", False, "exists already"),
+        ([record(status="started"), record(status="dropped")], None, "skip", "restore", False, ""),
         # failed before
         ([record(status="failed", error="torn", error_type="InputError")], None, "skip", "fail", False, "torn"),
         ([record(status="failed", error="full", error_type="OutputError")], None, "skip", "restore", False, ""),
@@ -212,6 +215,21 @@ def test_renamed_one_is_found_again() -> None:
     there = {"a.jpg": EDITED, "a-2.jpg": OURS}
     (item,) = items("a.jpg", past=past, there=there, if_exists="rename")
     assert (item.output, item.action) == ("a-2.jpg", "skip")
+
+
+def test_renamed_one_is_found_again_after_it_was_renamed_once_more() -> None:
+    """a-2.jpg was edited, so that the next result became a-2-2.jpg; with nothing changed there is nothing to do."""
+    past = Past([record(output="a-2.jpg", **WRITTEN), record(output="a-2-2.jpg", **WRITTEN)])
+    there = {"a.jpg": EDITED, "a-2.jpg": EDITED, "a-2-2.jpg": OURS}
+    (item,) = items("a.jpg", past=past, there=there, if_exists="rename")
+    assert (item.output, item.action) == ("a-2-2.jpg", "skip")
+
+
+def test_only_numbers_make_a_renamed_one() -> None:
+    for former in ("a-x.jpg", "a-.jpg", "a-02.jpg", "ab-2.jpg", "a-2-x.jpg", "a-2.jpg.jpg"):
+        past = Past([record(output=former, **WRITTEN)])
+        (item,) = items("a.jpg", past=past, there={former: OURS}, if_exists="rename")
+        assert (item.output, item.action) == ("a.jpg", "restore")
 
 
 def test_renamed_one_does_not_keep_an_extension_that_lies() -> None:

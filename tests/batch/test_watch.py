@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import itertools
+
 from restorect_cli.batch.scan import Found, Signature
-from restorect_cli.batch.watch import arrivals
+from restorect_cli.batch.watch import LONGEST_PAUSE_SECONDS, Retries, arrivals
 
 
 def listings(*looks: dict[str, tuple[int, int]]) -> list[list[str]]:
@@ -13,7 +15,7 @@ def listings(*looks: dict[str, tuple[int, int]]) -> list[list[str]]:
         waits.append(seconds)
         return not queue
 
-    reported = [[found.name for found in ready] for ready in arrivals(lambda: queue.pop(0), wait, 2.0)]
+    reported = [[found.name for found in ready] for ready in arrivals(lambda: queue.pop(0), wait, 2.0, Retries())]
     assert waits == [2.0] * len(looks)
     return reported
 
@@ -42,4 +44,34 @@ def test_an_empty_file_has_not_begun() -> None:
 def test_broken_links_wait() -> None:
     looks = iter([True, False])
     found = [Found("a", Signature(1, 1), problem="it is a link to nothing")]
-    assert list(arrivals(lambda: found, lambda seconds: not next(looks), 1.0)) == []
+    assert list(arrivals(lambda: found, lambda seconds: not next(looks), 1.0, Retries())) == []
+
+
+def test_what_could_not_be_opened_is_given_again_after_growing_pauses() -> None:
+    file, retries = Found("a", Signature(1, 1)), Retries()
+    waited, given_at = 0.0, []
+
+    def wait(seconds: float) -> bool:
+        nonlocal waited
+        waited += seconds
+        return waited > 5 * LONGEST_PAUSE_SECONDS
+
+    for ready in arrivals(lambda: [file], wait, 10.0, retries):
+        assert ready == [file]
+        given_at.append(waited)
+        retries.add(file)
+    pauses = [later - earlier for earlier, later in itertools.pairwise(given_at)]
+    wanted = [60.0, 120.0, 240.0, 480.0, 960.0, 1920.0, 3600.0, 3600.0]
+    assert all(want <= pause <= want + 20.0 for want, pause in zip(wanted, pauses, strict=False)) and len(pauses) >= 8
+
+
+def test_a_file_that_changed_meanwhile_is_not_given_twice() -> None:
+    before, after = Found("a", Signature(1, 1)), Found("a", Signature(1, 5))
+    retries, looks = Retries(), itertools.chain([before] * 3, [after] * 100)
+    waits = iter([False] * 100 + [True])
+    given = []
+    for ready in arrivals(lambda: [next(looks)], lambda seconds: next(waits), 10.0, retries):
+        given += ready
+        if ready == [before]:
+            retries.add(before)
+    assert given == [before, after]

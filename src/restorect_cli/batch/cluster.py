@@ -9,9 +9,10 @@ import re
 import signal
 import socket
 import threading
+import uuid
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import lru_cache
 from importlib.util import find_spec
@@ -19,6 +20,7 @@ from typing import Any
 
 from .. import __version__
 from ..errors import DeviceError, OutputError, RestorectError, UsageError
+from ..lines import folded
 from ..repair import Repairer, Settings
 from ..runtime import check_threads
 from .work import STAGES, Result, Work, do, threads_each
@@ -38,8 +40,10 @@ class Cluster:
     """Workers behind a scheduler, as the pipeline is used.
 
     address: of a scheduler ("tcp://host:8786"), or "local:N" to start one here with N workers.
-    started, announce: told of every image when it is sent away.
-    stopping: when it is set nothing more is sent.
+    started: told of every image when it is sent away, which is before any worker writes it.
+    announce: told of every image when a worker begins with it, from another thread and a moment late.
+    stopping: when it is set nothing more is sent; workers finish what they have begun, the rest has no result.
+    dropped: told of every image that was sent away and then, for that reason, never begun.
 
     Raises UsageError where the extra is missing or the address cannot be meant, DeviceError where the scheduler does
     not answer, has no workers, or has some that cannot do the work.
@@ -53,12 +57,15 @@ class Cluster:
         started: Callable[[Work], None],
         stopping: threading.Event,
         announce: Callable[[Work], None] = lambda work: None,
+        dropped: Callable[[Work], None] = lambda work: None,
     ) -> None:
         if find_spec("distributed") is None:
             raise UsageError("--scheduler needs dask.distributed", "pip install 'restorect[cluster]'")
         if not _ADDRESS.fullmatch(address):
             raise UsageError(f"cannot understand the scheduler '{address}'", "write tcp://host:8786, or local:4")
-        self._settings, self._started, self._stopping, self._announce = settings, started, stopping, announce
+        self._settings, self._stopping = settings, stopping
+        self._started, self._announce, self._dropped = started, announce, dropped
+        self._name = f"restorect-{uuid.uuid4().hex}"  # of this run, among others that may have the same workers
         self._own: Any = None
         self._client = self._connect(address)
         self.busy_seconds = dict.fromkeys(STAGES, 0.0)
@@ -71,7 +78,8 @@ class Cluster:
         """
         finished: queue.SimpleQueue[Future] = queue.SimpleQueue()
         under_way: dict[str, tuple[Work, Future]] = {}
-        more = True
+        more, told = True, False
+        self._client.subscribe_topic(self._name, lambda event: self._announce_key(event[1], under_way))
         try:
             while more or under_way:
                 while more and not self._stopping.is_set() and len(under_way) < self._places():
@@ -79,12 +87,16 @@ class Cluster:
                     more = work is not None
                     if work is not None:
                         self._submit(work, under_way, finished)
-                more = more and not self._stopping.is_set()
+                if self._stopping.is_set() and not told:
+                    more, told = False, True
+                    self._tell_workers()
                 try:
                     future = finished.get(timeout=_LOOK_UP_SECONDS)
                 except queue.Empty:
                     continue
-                yield self._result(*under_way.pop(future.key))
+                result = self._result(*under_way.pop(future.key))
+                if result is not None:
+                    yield result
         finally:
             self._client.cancel([future for _, future in under_way.values()])
             self._close()
@@ -93,16 +105,25 @@ class Cluster:
         self, work: Work, under_way: dict[str, tuple[Work, Future]], finished: queue.SimpleQueue[Future]
     ) -> None:
         self._started(work)
-        self._announce(work)
-        future = self._client.submit(_do, work, self._settings, pure=False)
+        future = self._client.submit(_do, work, self._settings, self._name, pure=False)
         under_way[future.key] = work, future
         future.add_done_callback(finished.put)
 
-    def _result(self, work: Work, future: Future) -> Result:
+    def _announce_key(self, key: str, under_way: dict[str, tuple[Work, Future]]) -> None:
+        if key in under_way:  # perhaps finished already
+            self._announce(under_way[key][0])
+
+    def _tell_workers(self) -> None:
+        """They begin no more. They decide themselves: here nobody knows for certain what they have begun meanwhile."""
+        with suppress(OSError):  # the scheduler is gone, as the images under way will tell
+            self._client.run(_begin_no_more, self._name, on_error="ignore")
+
+    def _result(self, work: Work, future: Future) -> Result | None:
+        """None for an image that was dropped."""
         from distributed import KilledWorker
 
         try:
-            result: Result | RestorectError = future.result()
+            result: Result | RestorectError | None = future.result()
         except KilledWorker:
             problem = f"every worker that was given {work.source} died"
             return Result(work, error=OutputError(problem, "it may be too large for their memory"))
@@ -112,6 +133,9 @@ class Cluster:
             future.release()
         if isinstance(result, RestorectError):
             raise result
+        if result is None:
+            self._dropped(work)
+            return None
         for stage, seconds in result.busy_seconds.items():
             self.busy_seconds[stage] += seconds
         return Result(work, result.outcome, result.error)
@@ -190,18 +214,36 @@ def _ignoring_interrupts() -> Iterator[None]:
 # --- on the worker -------------------------------------------------------------------------------------------------
 
 
-def _do(work: Work, settings: Settings) -> Result | RestorectError:
+_ended: set[str] = set()  # names of runs that are stopping
+
+
+def _begin_no_more(run: str) -> None:
+    _ended.add(run)
+
+
+def _do(work: Work, settings: Settings, run: str) -> Result | RestorectError | None:
     """The result, or what ends the run; never raised, for errors on their way through Dask can get lost.
 
-    A worker that died after its file had taken its name leaves it to the next one, who replaces it.
+    None where the run is stopping. A worker that died after its file had taken its name leaves it to the next one, who
+    replaces it.
     """
+    if run in _ended:
+        return None
+    _tell_begun(run)
     try:
         return do(replace(work, item=replace(work.item, replace=True)), _repairer(settings))
     except RestorectError as error:
         return error
     except Exception as error:
-        what = f"unexpected {type(error).__name__} ({error})"
+        what = f"unexpected {type(error).__name__} ({folded(error)})"
         return RestorectError(f"{work.source}: {what} on worker {socket.gethostname()}", "please report it")
+
+
+def _tell_begun(run: str) -> None:
+    from distributed import get_worker
+
+    worker: Any = get_worker()
+    worker.log_event(run, worker.get_current_task())
 
 
 @lru_cache(maxsize=1)

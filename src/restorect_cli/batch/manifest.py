@@ -1,7 +1,8 @@
 """What became of every image: an append-only file of JSON lines in the output folder.
 
-Three kinds of lines: "started" before an output is written, "done" and "failed" after. A run that is killed leaves at
-worst a torn last line, which is ignored, and an image that was started and never done, which is made anew.
+Four kinds of lines: "started" before an output is written, "done" and "failed" after, "dropped" where that was called
+off. A run that is killed leaves at worst a torn last line, which is ignored, and an image that was started and never
+done, which is made anew.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ..errors import DiskFullError, OutputError
 from .scan import Signature
 from .shard import Shard
 
-Status = Literal["started", "done", "failed"]
+Status = Literal["started", "done", "failed", "dropped"]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 import string
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -94,14 +95,6 @@ class Wanted:
         return f"'{suffix}' says {named} and --format says {self.format}" if named not in (None, self.format) else ""
 
 
-def plan(files: Iterable[Found], wanted: Wanted, past: Past, look_up: LookUp) -> list[Item]:
-    """One item for every image among `files`, in their order; of a shard, its own alone.
-
-    Names are given before the shard is cut out, so that all shards agree about them.
-    """
-    return Planner(wanted, past, look_up).plan(files)
-
-
 class Planner:
     """Plans, and remembers the names given, so that files which arrive later get others."""
 
@@ -111,6 +104,10 @@ class Planner:
         self._originals: set[tuple[int, int]] = set()
 
     def plan(self, files: Iterable[Found]) -> list[Item]:
+        """One item for every image among `files`, in their order; of a shard, its own alone.
+
+        Names are given before the shard is cut out, so that all shards agree about them.
+        """
         found = list(files)
         images = [file for file in found if self._wanted.takes(file.name)]
         self._originals |= {file.identity for file in found if file.identity != NOBODY}
@@ -231,10 +228,10 @@ def _numbered(path: PurePosixPath, number: int) -> str:
 
 
 def _is_numbered(name: str, output: str) -> bool:
-    """Whether `name` is `output`, or what `rename` makes of it."""
-    path = PurePosixPath(output)
-    number = PurePosixPath(name).stem.removeprefix(f"{path.stem}-")
-    return name == output or (number.isdecimal() and name == _numbered(path, int(number)))
+    """Whether `name` is `output`, or what `rename` makes of it; `a-2-2.jpg` where `a-2.jpg` was edited since."""
+    suffix = PurePosixPath(output).suffix
+    beginning, end = re.escape(output.removesuffix(suffix)), re.escape(suffix)
+    return re.fullmatch(f"{beginning}(-[1-9][0-9]*)*{end}", name) is not None
 
 
 def _folded(name: str) -> str:

@@ -19,7 +19,7 @@ from .manifest import Manifest, Past, Record, Status, load_past, manifest_path
 from .plan import DEFAULT_TEMPLATE, IfExists, Item, Planner, Wanted
 from .scan import Found, look, scan
 from .shard import WHOLE, Shard
-from .watch import arrivals
+from .watch import Retries, arrivals
 from .work import Result, Work, make_folder, planned_failure
 
 EXTENSIONS = frozenset({*FORMATS, ".gif", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm"})
@@ -109,6 +109,7 @@ class Batch:
         )
         self.manifest_path = options.manifest or manifest_path(self.output, options.shard)
         self._past = Past()
+        self._retries = Retries()
 
     def files(self) -> list[Found]:
         """What lies in the folder now, images or not."""
@@ -159,12 +160,17 @@ class Batch:
         with closing(executor.run(works)) as results:
             for result in results:
                 self.remember(manifest, result.work, "failed" if result.error else "done", result)
+                if isinstance(result.error, UnavailableError):
+                    self._retries.add(result.work.item.source)
                 yield Event(result.work.item, result.outcome, result.error)
 
     def arrivals(self, stopping: threading.Event, seconds: float) -> Iterator[Work]:
-        """Work for files as they arrive, until told to stop. What cannot be done is work too, and fails at once."""
+        """Work for files as they arrive, until told to stop. What cannot be done is work too, and fails at once.
+
+        What could not be opened arrives again after a while.
+        """
         planner = self._planner()
-        for ready in arrivals(self.files, stopping.wait, seconds):
+        for ready in arrivals(self.files, stopping.wait, seconds, self._retries):
             yield from (self.work(item) for item in planner.plan(ready) if item.action != "skip")
 
     def remember(self, manifest: Manifest, work: Work, status: Status, result: Result | None = None) -> None:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from .. import images
 from ..errors import DeviceError, DiskFullError, InputError, OutputError, RestorectError
+from ..lines import folded
 from ..picture import Picture
 from ..repair import Decoded, Outcome, Repairer
 from .leftovers import temporary_prefix
@@ -135,7 +136,7 @@ def _alone(work: Work, step: Callable[[], _T]) -> _T:
     except RestorectError:
         raise
     except Exception as error:  # a picture that finds a mistake of ours must not cost the other ten thousand
-        what = f"unexpected {type(error).__name__} ({error})"
+        what = f"unexpected {type(error).__name__} ({folded(error)})"
         raise ImageError(RestorectError(f"{work.source}: {what}", "please report it")) from error
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UsageError
+from ..lines import folded
 from ..metrics import match_mean, psnr, ssim, to_levels
 from ..source import Image
 from .niqe import niqe
@@ -67,7 +68,7 @@ def _lpips_net() -> Any:
         return lpips.LPIPS(net="alex", verbose=False)
     except OSError as error:  # torchvision fetches AlexNet's weights on first use
         raise UsageError(
-            f"the weights of LPIPS cannot be had ({error})", "go online once, or leave lpips out"
+            f"the weights of LPIPS cannot be had ({folded(error)})", "go online once, or leave lpips out"
         ) from None
 
 

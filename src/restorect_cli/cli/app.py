@@ -22,6 +22,7 @@ import typer
 
 from .. import __version__
 from ..errors import RestorectError
+from ..lines import folded
 from . import batch, bench, compare, degrade, distill, doctor, enhance, models, train
 from .options import help_if_alone
 from .output import Output, let_go_of_broken_streams
@@ -115,7 +116,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except MemoryError:
         return _fail("out of memory: try a smaller --tile, or close other programs", 1)
     except Exception as error:
-        what = " ".join(str(error).split()) or "no message"
+        what = folded(error) or "no message"
         return _fail(f"unexpected {type(error).__name__} ({what}): please report it with the output of --debug", 1)
 
 
@@ -124,7 +125,7 @@ def _usage_problem(error: Exception) -> int:
     context = getattr(error, "ctx", None)
     command = getattr(context, "command_path", None) or "restorect"
     message = error.format_message() if hasattr(error, "format_message") else str(error)
-    message = " ".join(message.split()).rstrip(".")
+    message = folded(message).rstrip(".")
     return _fail(f"{message}: see {command} --help", 2)
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from ..errors import RestorectError, StoppedError, UsageError
+from ..lines import printable
 from .options import (
     FORMAT_CHOICES,
     Depth,
@@ -34,7 +35,7 @@ from .options import (
     choose,
     path,
 )
-from .output import Output, outcome_line, outcome_record, printable
+from .output import Output, outcome_line, outcome_record
 from .progress import RunProgress
 from .settings import read_settings
 
@@ -291,6 +292,9 @@ class _Run:
         def started(work: Work) -> None:
             self._batch.remember(manifest, work, "started")
 
+        def dropped(work: Work) -> None:
+            self._batch.remember(manifest, work, "dropped")
+
         def announce(work: Work) -> None:
             self._progress.beginning(work.item.source.name)
 
@@ -298,7 +302,7 @@ class _Run:
             from ..batch.cluster import Cluster
 
             folders = [str(self._batch.folder), str(self._batch.output)]
-            return Cluster(scheduler, settings, folders, started, self._stopping, announce)
+            return Cluster(scheduler, settings, folders, started, self._stopping, announce, dropped)
 
         from ..batch.pipeline import Pipeline
         from ..batch.work import threads_each

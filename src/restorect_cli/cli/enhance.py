@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError, OutputError, RestorectError, UsageError
+from ..lines import printable
 from .options import (
     FORMAT_CHOICES,
     Depth,
@@ -25,7 +26,7 @@ from .options import (
     Threads,
     Tile,
 )
-from .output import Output, flow_told, outcome_line, outcome_record, printable, stdout_error
+from .output import Output, flow_told, outcome_line, outcome_record, stdout_error
 from .settings import read_settings
 
 if TYPE_CHECKING:

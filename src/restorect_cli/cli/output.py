@@ -12,6 +12,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..errors import OutputError
+from ..lines import printable
 
 if TYPE_CHECKING:
     from ..repair import Outcome
@@ -91,11 +92,6 @@ def outcome_record(outcome: Outcome) -> dict[str, object]:
     if not outcome.reason:
         del record["reason"]
     return record
-
-
-def printable(name: str) -> str:
-    """The name on one line: line breaks and what else would steer a terminal as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
 
 
 def outcome_line(outcome: Outcome) -> str:

@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .output import Output, printable
+from ..lines import printable
+from .output import Output
 
 
 class RunProgress:

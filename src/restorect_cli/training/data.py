@@ -22,6 +22,7 @@ from PIL import Image
 
 from .. import prior
 from ..errors import InputError
+from ..lines import folded
 from ..prior import THUMB_SHAPE
 from .degrade import table
 from .degrade.table import Degradation, Scene
@@ -69,7 +70,7 @@ def read_pixels(path: Path) -> Pixels:
         with Image.open(path) as image:
             return np.asarray(image.convert("RGB"))
     except Exception as error:  # a damaged file may raise anything inside a decoder
-        raise InputError(f"cannot read training picture {path}", f"remove or replace it ({error})") from error
+        raise InputError(f"cannot read training picture {path}", f"remove or replace it ({folded(error)})") from error
 
 
 def list_pictures(folder: Path) -> list[Path]:

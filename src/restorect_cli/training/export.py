@@ -21,6 +21,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from ..errors import InputError, ModelError, OutputError
+from ..lines import folded
 from ..models.specs import METADATA_KEY, StudentSpec
 from ..runtime import Graph
 from .atomic import replace_file
@@ -44,7 +45,9 @@ def load_weights(path: Path) -> tuple[Student, Recipe]:
         student = Student(student_shape(recipe))
         student.load_state_dict(weights)
     except Exception as error:
-        raise InputError(f"{path} is not a trained student", f"name the ema.safetensors of a run ({error})") from error
+        raise InputError(
+            f"{path} is not a trained student", f"name the ema.safetensors of a run ({folded(error)})"
+        ) from error
     return student.eval(), recipe
 
 

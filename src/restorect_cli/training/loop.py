@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ..errors import InputError, OutputError, RestorectError, UsageError
+from ..lines import folded
 from .atomic import replace_file
 from .data import Batch, PairStream
 from .nets.student import Student, with_latent_flow
@@ -197,7 +198,7 @@ class Trainer:
         except torch.OutOfMemoryError as error:
             raise RestorectError(
                 f"the device ran out of memory at iteration {self.iteration}",
-                f"use a smaller batch or crop_px, or more processes ({error})",
+                f"use a smaller batch or crop_px, or more processes ({folded(error)})",
             ) from error
         norm = nn.utils.clip_grad_norm_(self.parameters, recipe.gradient_clip)
         self._need_finite(float(norm), "gradient")
@@ -292,7 +293,9 @@ class Trainer:
             state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
             recipe = Recipe.model_validate_json(state["recipe"])
         except Exception as error:
-            raise InputError(f"cannot read checkpoint {path}", f"start anew in another folder ({error})") from error
+            raise InputError(
+                f"cannot read checkpoint {path}", f"start anew in another folder ({folded(error)})"
+            ) from error
         theirs, ours = recipe.model_dump(), self.recipe.model_dump()
         if theirs != ours:
             keys = ", ".join(key for key, value in theirs.items() if value != ours[key])
