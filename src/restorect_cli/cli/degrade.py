@@ -98,7 +98,7 @@ def degrade(
             advance(1)
     out.say(f"{len(sides_px)} pairs in {output}" + (f", {failures} photographs left out" if failures else ""))
     if sides_px:
-        kept = output / RECIPE_FILE not in write_recipes(output, task, kinds, sides_px)
+        kept = output / RECIPE_FILE not in write_recipes(output, task, kinds, used, sides_px)
         out.say(f"to train on them: restorect train --data {output}" + (" (its recipe.toml was kept)" if kept else ""))
     if used == 1:
         out.say("warning: one photograph is not enough to train, another scene must be held out")

@@ -31,7 +31,6 @@ from .degrade.table import Degradation, Rain, Scene
 EXTENSIONS = {*FORMATS, ".bmp"}
 SMALLEST_PX = 16  # the smallest crop that a recipe may have
 RECIPE_FILE, TEACHER_FILE, DISTILLED_FILE = "recipe.toml", "teacher.toml", "distilled.toml"
-LARGEST_CROP_PX, LARGEST_TEACHER_CROP_PX = 112, 96
 LONGEST_PX = 65_500  # what JPEG, in which some pictures are packed, can hold
 
 _LIGHT, _HEAVY = Rain(FreshStreaks(), heavy=False), Rain(FreshStreaks(), heavy=True)
@@ -43,13 +42,34 @@ _KINDS: dict[str, dict[str, Degradation]] = {
     "derain": {"rain-light": _LIGHT, "rain-heavy": _HEAVY},
 }
 
+
+@dataclass(frozen=True)
+class _Size:
+    """How large a training is, by the number of photographs, and what an iteration takes on one core."""
+
+    largest_crop_px: int
+    each: int  # iterations for every photograph
+    most: int
+    seconds: float
+
+    def iterations(self, photographs: int) -> int:
+        """With 12 photographs a teacher and its student are best on another one after 1,000, and worse at 2,500."""
+        return min(self.most, max(1000, self.each * photographs))
+
+
+_SIZES = {
+    RECIPE_FILE: _Size(largest_crop_px=112, each=100, most=20_000, seconds=0.18),
+    TEACHER_FILE: _Size(largest_crop_px=96, each=60, most=2500, seconds=0.48),
+    DISTILLED_FILE: _Size(largest_crop_px=96, each=60, most=3000, seconds=0.38),
+}
 _RECIPES = {
     RECIPE_FILE: """\
 # Trains on the pairs of this folder: restorect train --data FOLDER
-# About an hour on one core of a recent server CPU. More photographs, and more iterations, make a better student.
+# About {minutes} minutes on one core of a recent server CPU, by the number of photographs: trained longer, a few of
+# them are learned by heart. More photographs make a better student.
 task = "{task}"
 net = "s"
-iterations = 20000
+iterations = {iterations}
 batch = 12
 crop_px = {crop_px}
 final_l2 = 0.25
@@ -58,28 +78,29 @@ validate_every = 1000
 """,
     TEACHER_FILE: """\
 # A teacher from the pairs of this folder: restorect train --data FOLDER --net teacher-tiny
-# About 20 minutes on one core of a recent server CPU; teacher-small takes three times as long.
+# About {minutes} minutes on one core of a recent server CPU, by the number of photographs; teacher-small takes three
+# times as long.
 task = "{task}"
 net = "teacher-tiny"
-iterations = 2500
+iterations = {iterations}
 batch = 4
-crop_px = {teacher_crop_px}
+crop_px = {crop_px}
 ema = 0.995
-validate_every = 500
+validate_every = 250
 """,
     DISTILLED_FILE: """\
 # A student of that teacher: restorect distill --data FOLDER --teacher WEIGHTS
-# About 30 minutes on one core of a recent server CPU.
+# About {minutes} minutes on one core of a recent server CPU, by the number of photographs.
 task = "{task}"
 net = "s"
-iterations = 3000
+iterations = {iterations}
 batch = 8
-crop_px = {teacher_crop_px}
+crop_px = {crop_px}
 learning_rate = 1.2e-3
 ema = 0.995
 final_l2 = 0.25
 start_share = 0.65
-validate_every = 500
+validate_every = 250
 
 [distill]
 first_phase = 0.1
@@ -188,7 +209,9 @@ def make_pairs(
         yield Pair(str(photograph.path), str(input_path), str(target_path), kind, width, height)
 
 
-def write_recipes(output: Path, task: str, kinds: Collection[str], sides_px: Sequence[int]) -> list[Path]:
+def write_recipes(
+    output: Path, task: str, kinds: Collection[str], photographs: int, sides_px: Sequence[int]
+) -> list[Path]:
     """Put recipes for the pairs in `output`, whose shorter sides are given, beside them; return those written.
 
     Half of the samples are the pairs, half their clean pictures degraded anew by `kinds`, so that few photographs
@@ -196,14 +219,20 @@ def write_recipes(output: Path, task: str, kinds: Collection[str], sides_px: Seq
     ones out. Raises OutputError.
     """
     fitting = sorted(sides_px)[len(sides_px) // 10] // 8 * 8
-    crops = {"crop_px": min(LARGEST_CROP_PX, fitting), "teacher_crop_px": min(LARGEST_TEACHER_CROP_PX, fitting)}
     sources = _PAIRS + "".join(_ANEW.format(kind=kind, weight=round(0.5 / len(kinds), 3)) for kind in kinds)
     written = []
     for name, text in _RECIPES.items():
-        path = output / name
+        path, size = output / name, _SIZES[name]
+        iterations = size.iterations(photographs)
+        values = {
+            "task": task,
+            "iterations": iterations,
+            "minutes": max(1, round(iterations * size.seconds / 60)),
+            "crop_px": min(size.largest_crop_px, fitting),
+        }
         try:
             with path.open("x", encoding="utf-8") as file:
-                file.write(text.format(task=task, **crops) + sources)
+                file.write(text.format(**values) + sources)
         except FileExistsError:
             continue
         except OSError as error:
