@@ -65,7 +65,7 @@ def test_template() -> None:
     "template",
     [
         *("", "new.{ext}", "{name}", "{stem", "{0}", "../{stem}.{ext}", "{stem.x}", ".{stem}"),
-        *("{stem!r}.{ext}", "{stem:>9}.{ext}", "{stem}.xyz", "{stem}.{ext}.bak"),
+        *("{stem!r}.{ext}", "{stem:>9}.{ext}", "{stem}.xyz", "{stem}.{ext}.bak", "{stem}", "{stem}_x"),
     ],
 )
 def test_templates_that_cannot_work(template: str) -> None:

@@ -73,7 +73,10 @@ class Wanted:
                 f"cannot use the name template '{self.template}'",
                 "write {stem}, and perhaps {ext} or {source_ext}, without folders: {stem}-restored.{ext}",
             )
-        if "}" not in PurePosixPath(self.template).suffix and (problem := self.misnamed(self.template)):
+        suffix = PurePosixPath(self.template).suffix
+        if not suffix:
+            raise UsageError(f"the name template '{self.template}' gives files no extension", "end it in .{ext}")
+        if "}" not in suffix and (problem := self.misnamed(self.template)):
             raise UsageError(f"cannot use the name template '{self.template}', {problem}", "end it in .{ext}")
 
     def takes(self, name: str) -> bool:

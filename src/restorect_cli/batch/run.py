@@ -25,6 +25,10 @@ from .work import Result, Work, make_folder, planned_failure
 EXTENSIONS = frozenset({*FORMATS, ".gif", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm"})
 
 
+RAW_EXTENSIONS = (".heic", ".heif", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2")
+"""What cameras and telephones write and is not read here."""
+
+
 @dataclass(frozen=True)
 class Options:
     """What to restore and where to write, as the user says it."""
@@ -121,6 +125,8 @@ class Batch:
         if not any(self._wanted.takes(file.name) for file in found):
             if self.options.include or self.options.exclude:
                 fix = "check --include and --exclude, which are held against names below the folder"
+            elif any(file.name.lower().endswith(RAW_EXTENSIONS) for file in found):
+                fix = "from RAW or HEIC export a TIFF or JPEG first"
             else:
                 fix = "check the name" if self.options.recursive else "check the name, or give -r for the folders in it"
             raise InputError(f"there are no images to restore in {self.folder}", fix)

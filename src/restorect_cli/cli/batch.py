@@ -267,6 +267,8 @@ class _Run:
             for event in self._batch.settle(items, manifest):
                 self._report(event)
             todo = [self._batch.work(item) for item in items if item.action == "restore"]
+            if settle:
+                self._out.say(f"watching {self._batch.folder}, results go to {self._batch.output}; Ctrl-C ends it")
             if (todo or settle) and not self._stopping.is_set():
                 executor = self._executor(manifest, settings, jobs, scheduler)
                 works = self._batch.arrivals(self._stopping, settle) if settle else iter(todo)
