@@ -41,7 +41,7 @@ def rainy(image: FloatImage, rng: np.random.Generator) -> FloatImage:
 
 
 def drops(image: FloatImage, rng: np.random.Generator) -> FloatImage:
-    return raindrop.drops(image, rng, coverage=1.6)
+    return raindrop.drops(image, rng, coverage=0.8)
 
 
 # task: (picture, degradation, seed)
@@ -49,7 +49,7 @@ MADE: dict[str, tuple[str, Callable[[FloatImage, np.random.Generator], FloatImag
     "low-light": ("coffee", night, 3),
     "denoise": ("chelsea", noisy, 1),
     "derain": ("rocket", rainy, 9),
-    "raindrop": ("astronaut", drops, 2),
+    "raindrop": ("astronaut", drops, 3),
 }
 
 
