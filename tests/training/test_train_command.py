@@ -284,7 +284,7 @@ def test_a_task_alone_takes_the_shipped_recipe_and_says_what_it_needs(train: Tra
 def test_pairs_of_degrade_train_at_once(train: Train):
     assert main(["degrade", "data/photos", "--task", "derain", "-o", "pairs"]) == 0
     result = train("--net", "tiny", "--time-limit", "0", form=(), data="pairs")
-    assert result.out == "runs/derain-tiny: stopped at iteration 1 of 20000; go on with --resume\n"
+    assert result.out == "runs/derain-tiny: stopped at iteration 1 of 1000; go on with --resume\n"
     assert Path("runs/derain-tiny/ema.safetensors").is_file()
 
 
