@@ -30,11 +30,12 @@ def protocol(one: SetOutcome) -> str:
     if one.settings[0].sigma is not None:
         kind = "clipped to 8 bits" if one.settings[0].clipped else "not clipped"
         parts.append(f"Gaussian noise, {kind}, numpy.random.default_rng(0) restarted for each picture")
-    if one.test_set.cases[0].target is None:
+    what = "picture" if one.test_set.cases[0].target is None else "pair"
+    if what == "picture":
         parts.append("no reference")
     parts.append("no crop, no resizing")
     unscored = len(one.test_set.cases) - len({row.picture for row in one.rows})
-    parts.append(f"{unscored} COULD NOT BE SCORED" if unscored else "every picture scored")
+    parts.append(f"{unscored} COULD NOT BE SCORED" if unscored else f"every {what} scored")
     return "; ".join(parts)
 
 
