@@ -53,7 +53,7 @@ class _Size:
     seconds: float
 
     def iterations(self, photographs: int) -> int:
-        """With 12 photographs a teacher and its student are best on another one after 1,000, and worse at 2,500."""
+        """With 12 photographs a teacher and its student are best on another one at 500 to 1,000, far worse at 2,500."""
         return min(self.most, max(1000, self.each * photographs))
 
 
