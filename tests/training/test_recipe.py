@@ -6,6 +6,7 @@ import pytest
 
 from restorect_cli.errors import InputError, UsageError
 from restorect_cli.training.recipe import load_recipe, shipped_recipes
+from restorect_cli.training.stages import student_shape
 
 
 @pytest.mark.parametrize("name", shipped_recipes())
@@ -38,6 +39,18 @@ def test_rain_layers_must_be_named(tmp_path: Path):
         'task = "derain"\niterations = 5\n[[source]]\nfolder="a"\ndegrade="rain-layers"\nweight=1\n', encoding="utf-8"
     )
     with pytest.raises(UsageError, match="needs `layers`"):
+        load_recipe(str(path))
+
+
+def test_a_teacher_has_no_context_block(tmp_path: Path):
+    path = tmp_path / "r.toml"
+    text = (
+        'task = "derain"\nnet = "{}"\ncontext = 8\niterations = 5\n[[source]]\nfolder="a"\ndegrade="none"\nweight=1\n'
+    )
+    path.write_text(text.format("s"), encoding="utf-8")
+    assert student_shape(load_recipe(str(path))).context == 8
+    path.write_text(text.format("teacher-tiny"), encoding="utf-8")
+    with pytest.raises(UsageError, match="no context block"):
         load_recipe(str(path))
 
 

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from restorect_cli.training.nets.student import SHAPES, Student, receptive_radius_px
+from restorect_cli.training.nets.student import SHAPES, Student, StudentShape, made_to_fit, receptive_radius_px
+from restorect_cli.training.recipe import load_recipe
+
+CONTEXT = replace(SHAPES["tiny"], context=12)
 
 
 def inputs(batch: int = 2, side: int = 32) -> tuple[torch.Tensor, ...]:
@@ -12,9 +17,9 @@ def inputs(batch: int = 2, side: int = 32) -> tuple[torch.Tensor, ...]:
     return x, torch.rand(batch, generator=generator), thumb, torch.rand(batch, 9, generator=generator) / 10
 
 
-def shaken(name: str) -> Student:
+def shaken(shape: StudentShape) -> Student:
     torch.manual_seed(0)
-    student = Student(SHAPES[name])
+    student = Student(shape)
     with torch.no_grad():
         for p in student.parameters():
             p.add_(0.05 * torch.randn_like(p))
@@ -22,15 +27,17 @@ def shaken(name: str) -> Student:
 
 
 def test_student_s_stays_within_its_size():
-    assert sum(p.numel() for p in Student(SHAPES["s"]).parameters()) <= 800_000
+    largest = replace(SHAPES["s"], context=load_recipe("raindrop-s").context)
+    assert sum(p.numel() for p in Student(largest).parameters()) <= 800_000
 
 
 def test_untrained_student_is_the_identity():
     assert torch.equal(Student(SHAPES["tiny"])(*inputs()), torch.zeros(2, 3, 32, 32))
 
 
-def test_every_parameter_receives_a_gradient():
-    student = shaken("tiny")
+@pytest.mark.parametrize("shape", [SHAPES["tiny"], CONTEXT], ids=["plain", "context"])
+def test_every_parameter_receives_a_gradient(shape: StudentShape):
+    student = shaken(shape)
     student(*inputs()).square().mean().backward()
     idle = [name for name, p in student.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert idle == []
@@ -41,17 +48,30 @@ def test_prior_takes_pictures_of_any_shape():
     assert prior(torch.rand(1, 3, 8, 160), torch.rand(1, 9)).shape == (1, SHAPES["tiny"].latent_dim)
 
 
-@pytest.mark.parametrize("name", ["tiny", "s"])
-def test_nothing_beyond_the_receptive_radius_is_seen(name: str):
-    student, radius = shaken(name), receptive_radius_px(SHAPES[name])
+@pytest.mark.parametrize("shape", [SHAPES["tiny"], SHAPES["s"], CONTEXT], ids=["tiny", "s", "context"])
+def test_nothing_beyond_the_receptive_radius_is_seen(shape: StudentShape):
+    student, radius = shaken(shape), receptive_radius_px(shape)
     side, middle = 2 * radius + 48, radius + 24
     x = torch.rand(1, 3, side, side, requires_grad=True)
-    displacement = student.velocity(x, torch.ones(1), torch.zeros(1, SHAPES[name].latent_dim))
+    displacement = student.velocity(x, torch.ones(1), torch.zeros(1, shape.latent_dim))
     displacement[0, :, middle : middle + 8, middle : middle + 8].sum().backward()
     assert x.grad is not None
     seen = x.grad[0].abs().sum(dim=0).nonzero()
     assert middle - int(seen.min()) <= radius
     assert int(seen.max()) - (middle + 7) <= radius
+    assert middle - int(seen.min()) > radius - 16  # and the radius is no larger than it must be
+
+
+def test_a_context_block_starts_as_the_identity():
+    plain = shaken(SHAPES["tiny"])
+    wider = Student(CONTEXT)
+    wider.load_state_dict(made_to_fit(plain.state_dict(), wider))
+    assert torch.equal(wider(*inputs()), plain(*inputs()))
+    x, t, thumb, statistics = inputs()
+    wider(x, t, thumb, statistics).square().mean().backward()
+    assert wider.velocity.middle.context is not None
+    moved = wider.velocity.middle.context.second.weight.grad
+    assert moved is not None and moved.abs().sum() > 0
 
 
 def test_red_stays_red():

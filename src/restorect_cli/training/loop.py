@@ -35,7 +35,7 @@ from ..errors import InputError, OutputError, RestorectError, UsageError
 from ..lines import folded
 from .atomic import replace_file
 from .data import Batch, PairStream
-from .nets.student import Student, with_latent_flow
+from .nets.student import Student, made_to_fit
 from .optimiser import Optimiser
 from .plot import plot
 from .ranks import Ranks
@@ -100,7 +100,7 @@ class Trainer:
         teacher: Path | None = None,
     ) -> None:
         """`init`: weights of another run of the same net (its ema.safetensors) to start from instead of random ones;
-        a student that learns from a teacher can start from one that did not.
+        a student that learns from a teacher, or has a context block, can start from one that did not.
 
         `teacher`: weights of a teacher, for a recipe that distils.
         """
@@ -278,9 +278,7 @@ class Trainer:
     def _start_from(self, path: Path) -> None:
         try:
             weights = load_file(path, device=str(self.device))
-            self.model.load_state_dict(
-                with_latent_flow(weights, self.model) if isinstance(self.model, Student) else weights
-            )
+            self.model.load_state_dict(made_to_fit(weights, self.model) if isinstance(self.model, Student) else weights)
         except (OSError, SafetensorError, RuntimeError) as error:
             fix = f"name the ema.safetensors of a run with net {self.recipe.net!r}"
             raise InputError(f"cannot start from {path}", f"{fix} ({str(error).splitlines()[0]})") from error

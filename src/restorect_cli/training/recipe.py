@@ -75,6 +75,7 @@ class Recipe(BaseModel):
     # what
     task: Literal["low-light", "derain", "denoise", "raindrop"]
     net: Literal["s", "m", "tiny", "teacher-tiny", "teacher-small", "teacher-paper"] = "s"
+    context: int = Field(0, ge=0)  # inner channels of a student's dilated block, with which it sees farther; 0: none
     target: Literal["cumulative", "velocity"] = "cumulative"  # velocity: ordinary rectified flow, a baseline
     grid: Literal["hand-set", "uniform"] = "hand-set"  # time grid of several steps, in use and in roll-outs
     # on what
@@ -109,9 +110,11 @@ class Recipe(BaseModel):
     log_every: int = Field(100, ge=1)
 
     @model_validator(mode="after")
-    def _students_learn(self) -> Recipe:
+    def _net_has_what_is_asked(self) -> Recipe:
         if self.distill is not None and self.net.startswith("teacher"):
             raise ValueError("only a student learns from a teacher: `net` must be s, m or tiny")
+        if self.context and self.net.startswith("teacher"):
+            raise ValueError("a teacher has no context block: leave `context` away")
         return self
 
 

@@ -18,7 +18,7 @@ from .teaching import Teaching
 
 def student_shape(recipe: Recipe) -> StudentShape:
     """The student's shape; one that learns a teacher's vectors has a latent flow in its prior."""
-    shape = SHAPES[recipe.net]
+    shape = replace(SHAPES[recipe.net], context=recipe.context)
     if recipe.distill is None or recipe.distill.latent == "off":
         return shape
     if recipe.distill.teacher is None:

@@ -36,6 +36,7 @@ class StudentShape:
     blocks: tuple[int, int, int, int, int] = (1, 1, 2, 1, 1)
     latent_dim: int = 64
     embed_dim: int = 96
+    context: int = 0  # inner channels of a dilated block at 1/8, for drops wider than the rest can see; 0: none
     vectors: int = 0  # length of a teacher's vectors, which the prior generates; 0: no latent flow
 
 
@@ -44,16 +45,18 @@ SHAPES = {
     "m": StudentShape(width=56, embed_dim=128),
     "tiny": StudentShape(width=8, blocks=(1, 1, 1, 1, 1), latent_dim=8, embed_dim=16),
 }
+CONTEXT_DILATIONS = (2, 4)  # of the two convolutions: 48 pixels farther
 SIZE_MULTIPLE = 8  # 2 (pixel-unshuffle) x 4 (two strided convolutions)
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(relu(conv(x))), 3x3, no normalisation."""
+    """x + conv(relu(conv(x))), 3x3, no normalisation; `inner` channels between the two, as many as x has if None."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, inner: int | None = None, dilations: tuple[int, int] = (1, 1)) -> None:
         super().__init__()
-        self.first = nn.Conv2d(channels, channels, 3, padding=1)
-        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        inner, (near, far) = inner or channels, dilations
+        self.first = nn.Conv2d(channels, inner, 3, padding=near, dilation=near)
+        self.second = nn.Conv2d(inner, channels, 3, padding=far, dilation=far)
         nn.init.zeros_(self.second.weight)  # every block starts as the identity
         nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
 
@@ -62,18 +65,24 @@ class ResidualBlock(nn.Module):
 
 
 class Level(nn.Module):
-    """Scale and shift from the embedding, then residual blocks."""
+    """Scale and shift from the embedding, then residual blocks, the context block (if any) after the first."""
 
-    def __init__(self, channels: int, blocks: int, embed_dim: int) -> None:
+    def __init__(self, channels: int, blocks: int, embed_dim: int, context: int = 0) -> None:
         super().__init__()
         self.modulation = nn.Linear(embed_dim, 2 * channels)
         nn.init.zeros_(self.modulation.weight)
         nn.init.zeros_(self.modulation.bias)
         self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
+        self.context = ResidualBlock(channels, context, CONTEXT_DILATIONS) if context else None
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         scale, shift = self.modulation(embedding)[:, :, None, None].chunk(2, dim=1)
-        return self.blocks(x * (1 + scale) + shift)  # type: ignore[no-any-return]
+        x = x * (1 + scale) + shift
+        for number, block in enumerate(self.blocks):
+            x = block(x)
+            if number == 0 and self.context is not None:
+                x = self.context(x)
+        return x
 
 
 @torch.no_grad()
@@ -150,7 +159,7 @@ class VelocityNet(nn.Module):
         self.down1 = nn.Conv2d(w, 2 * w, 2, stride=2)
         self.encode2 = Level(2 * w, blocks[1], e)
         self.down2 = nn.Conv2d(2 * w, 3 * w, 2, stride=2)
-        self.middle = Level(3 * w, blocks[2], e)
+        self.middle = Level(3 * w, blocks[2], e, shape.context)
         self.up2 = nn.Conv2d(3 * w, 8 * w, 1)
         self.decode2 = Level(2 * w, blocks[3], e)
         self.up1 = nn.Conv2d(2 * w, 4 * w, 1)
@@ -205,18 +214,22 @@ class Student(nn.Module):
         return [m.weight for m in self.velocity.modules() if isinstance(m, nn.Conv2d) and m not in ends]
 
 
-def with_latent_flow(weights: dict[str, Tensor], student: Student) -> dict[str, Tensor]:
-    """Weights of a student without a latent flow, made to fit one of its size that has one and then gives the same z.
+def made_to_fit(weights: dict[str, Tensor], student: Student) -> dict[str, Tensor]:
+    """Weights of a student without a latent flow or a context block, for one of its size that has them: it computes
+    the same at first.
 
-    The flow keeps the values it has; the first layer after it weighs its vectors with 0. Other weights come back as
-    they are.
+    The flow keeps the values it has, and the first layer after it weighs its vectors with 0; the context block starts
+    as the identity. Other weights come back as they are.
     """
-    head, own = "prior.head.0.weight", student.state_dict()
+    own = student.state_dict()
     lacking = own.keys() - weights.keys()
-    if not lacking or not all(name.startswith("prior.flow.") for name in lacking):
+    if not all(name.startswith(("prior.flow.", "velocity.middle.context.")) for name in lacking):
         return weights
-    widened = F.pad(weights[head], (0, student.shape.vectors))
-    return {**weights, **{name: own[name] for name in lacking}, head: widened}
+    fitting = {**weights, **{name: own[name] for name in lacking}}
+    if any(name.startswith("prior.flow.") for name in lacking):
+        head = "prior.head.0.weight"
+        fitting[head] = F.pad(weights[head], (0, student.shape.vectors))
+    return fitting
 
 
 def receptive_radius_px(shape: StudentShape) -> int:
@@ -227,6 +240,6 @@ def receptive_radius_px(shape: StudentShape) -> int:
     """
     half = 2 * (2 + 2 * shape.blocks[0] + 2 * shape.blocks[4])
     quarter = 4 * (2 * shape.blocks[1] + 2 * shape.blocks[3])
-    eighth = 8 * (2 * shape.blocks[2])
+    eighth = 8 * (2 * shape.blocks[2] + (sum(CONTEXT_DILATIONS) if shape.context else 0))
     cells = SIZE_MULTIPLE - 1
     return math.ceil((half + quarter + eighth + cells) / SIZE_MULTIPLE) * SIZE_MULTIPLE
