@@ -93,8 +93,8 @@ def train(
     A teacher sees the clean pictures while it trains; `restorect distill` makes a student that learns from it. Its
     held-out numbers come in pairs: without the truth, and "with the truth" shown to its encoders.
 
-    Some students are trained in several runs (low-light-s-first, then low-light-s), each going on from the weights of
-    the one before: --init runs/low-light-s-first/ema.safetensors.
+    Most students are trained in several runs (low-light-s-first, -second, low-light-s), each going on from the weights of
+    the one before: --init runs/low-light-s-second/ema.safetensors.
 
     Several GPUs: start it through torchrun. Every batch is shared among the processes, so the recipe stays the same.
 
@@ -108,7 +108,7 @@ def train(
     \b
     The students that are shipped, from the folders of pictures that their recipes name:
       restorect train --task derain --data ./pictures
-      restorect train low-light-s --data ./pictures --init runs/low-light-s-first/ema.safetensors
+      restorect train low-light-s --data ./pictures --init runs/low-light-s-second/ema.safetensors
       torchrun --nproc-per-node 4 -m restorect_cli train m.toml --data ./pictures -o runs/m --device cuda
     """
     choose("--device", device, TRAIN_DEVICES)

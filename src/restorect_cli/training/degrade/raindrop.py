@@ -43,8 +43,9 @@ def drops(
     """
     height, width = image.shape[:2]
     picture_height = float(height if picture_height_px is None else picture_height_px)
-    # Photographs to be repaired are larger than most to train on: in them a drop covers more pixels.
-    scale = picture_height / 480 * float(np.exp(rng.uniform(np.log(0.8), np.log(2.6))))
+    # From drizzle on a distant window, seen by a sharp lens, to single large drops close by; and photographs to be
+    # repaired are larger than most to train on: in them a drop covers more pixels.
+    scale = picture_height / 480 * float(np.exp(rng.uniform(np.log(0.35), np.log(2.6))))
     linear = np.clip(image, 0, 1) ** GAMMA
     shown = shrunk(linear, max(1, height // 100)) if whole is None else np.clip(whole, 0, 1) ** GAMMA
     drop_height, centre_row, centre_column = height_map(height, width, scale, rng, coverage)
