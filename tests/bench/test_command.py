@@ -85,7 +85,8 @@ def test_bad_pairs_are_listed_and_the_rest_is_scored(run: Run, make_pairs: MakeP
     Image.fromarray(photograph()).save(folder / "input" / "2.jpg")
     code, out, err = run("--dataset", "my-pairs", "--task", "denoise", "--metrics", "psnr,vibes,", "--json")
     assert code == 1 and [json.loads(line)["pictures"] for line in out.splitlines()] == [2, 2]
-    assert "2 COULD NOT BE SCORED" in json.loads(out.splitlines()[0])["protocol"]
+    protocol = json.loads(out.splitlines()[0])["protocol"]
+    assert "2 COULD NOT BE SCORED; OTHER FILES COULD NOT BE PAIRED" in protocol
     lines = err.splitlines()
     for words in ("0.png", "unequal sizes, 48×40 and 20×20", "have the stem '2'", "unknown metric 'vibes'"):
         assert sum(words in line for line in lines) == 1, (words, lines)
@@ -106,6 +107,7 @@ def test_bad_pairs_are_listed_and_the_rest_is_scored(run: Run, make_pairs: MakeP
         (["--report", "absent/out.html"], 2, "there is no folder"),
         (["--report", "out.pdf"], 2, "--report cannot be out.pdf"),
         (["--csv", "."], 2, "--csv cannot be ."),
+        (["--sizes", "1"], 2, "--sizes is of --speed alone"),
         (["--speed", "--csv", "a.csv", "--resume"], 2, "cannot go with --csv, --resume"),
         (["--peer-cmd", "x=/absent/program {in} {out}"], 2, "there is no program /absent/program"),
         (["--dataset", ""], 2, "neither a folder nor"),

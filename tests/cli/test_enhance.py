@@ -221,7 +221,7 @@ def test_what_a_format_cannot_hold_is_found_before_the_work(
         (["photo.png", "--task", "sharpen"], 2, "unknown task 'sharpen': choose auto, low-light"),
         (["photo.png", "--ensemble", "3"], 2, "unknown ensemble '3': choose 1, 2, 4"),
         (["photo.png", "--device", "tpu"], 2, "unknown device 'tpu': choose auto, cpu"),
-        (["photo.png", "--model", "xl"], 2, "unknown model 'xl'"),
+        (["photo.png", "--model", "xl"], 2, "unknown model 'xl': choose a size (s), a student (denoise-s, "),
         (["photo.png", "--format", "bmp"], 2, "unknown format 'bmp'"),
         (["photo.png", "--depth", "12"], 2, "unknown depth '12'"),
         (["photo.png", "--strip", "exif"], 2, "unknown strip 'exif'"),

@@ -36,6 +36,8 @@ def protocol(one: SetOutcome) -> str:
     parts.append("no crop, no resizing")
     unscored = len(one.test_set.cases) - len({row.picture for row in one.rows})
     parts.append(f"{unscored} COULD NOT BE SCORED" if unscored else f"every {what} scored")
+    if one.test_set.problems:
+        parts.append("OTHER FILES COULD NOT BE PAIRED")
     return "; ".join(parts)
 
 

@@ -181,6 +181,8 @@ def bench(
     if speed:
         _refuse_what_speed_ignores(context)
         return _speed(out, task or "denoise", model, device, threads, steps, ensemble, sizes)
+    if _was_given(context, "sizes"):
+        raise UsageError("--sizes is of --speed alone", "add --speed, or leave --sizes away")
 
     from ..bench import records
     from ..bench.benchmark import Benchmark, Order
@@ -242,13 +244,14 @@ def _check_output(option: str, path: Path | None, suffixes: tuple[str, ...]) -> 
         raise UsageError(f"there is no folder {path.absolute().parent}", "make it first")
 
 
+def _was_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def _refuse_what_speed_ignores(context: typer.Context) -> None:
     """Any option that was given, but for those that --speed uses: a new option of the command is refused at first."""
-    given = [
-        option
-        for option in context.command.params
-        if (source := context.get_parameter_source(option.name or "")) is not None and source.name == "COMMANDLINE"
-    ]
+    given = [option for option in context.command.params if _was_given(context, option.name or "")]
     unused = [option.opts[0] for option in given if option.name not in _USED_BY_SPEED]
     if unused:
         raise UsageError(

@@ -264,7 +264,8 @@ def _by_name(name: str) -> Student:
             f"students here: {with_weights}; a newer version of restorect may bring it, or restorect models pull {name}"
         )
         raise ModelError(f"there is no student '{name}' yet", fix)
-    fix = f"choose a size ({', '.join(SIZES)}), a student ({with_weights}) or a folder (written ./{name})"
+    sizes = ", ".join(dict.fromkeys(student.spec.size for student in here.values())) or "none here"
+    fix = f"choose a size ({sizes}), a student ({with_weights}) or a folder (written ./{name})"
     raise UsageError(f"unknown model '{name}'", fix)
 
 
