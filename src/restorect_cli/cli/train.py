@@ -93,8 +93,8 @@ def train(
     A teacher sees the clean pictures while it trains; `restorect distill` makes a student that learns from it. Its
     held-out numbers come in pairs: without the truth, and "with the truth" shown to its encoders.
 
-    Most students are trained in several runs (low-light-s-first, -second, low-light-s), each going on from the weights of
-    the one before: --init runs/low-light-s-second/ema.safetensors.
+    Most students are trained in several runs (low-light-s-first, -second, low-light-s), each going on from the weights
+    of the one before: --init runs/low-light-s-second/ema.safetensors.
 
     Several GPUs: start it through torchrun. Every batch is shared among the processes, so the recipe stays the same.
 
