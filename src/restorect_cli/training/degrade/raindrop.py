@@ -75,7 +75,7 @@ def height_map(
     H = r · (0.35 to 0.7) · sqrt(1 - q²), q the distance in units of the drop's own outline: a circle
     with four random harmonics whose upper half is stretched, as gravity leaves it. Merged by maximum.
     """
-    amount = np.exp(rng.uniform(np.log(0.4), np.log(5.0))) if coverage is None else coverage
+    amount = np.exp(rng.uniform(np.log(0.5), np.log(6.0))) if coverage is None else coverage
     area = height * width / (480.0 * 720.0 * scale**2)  # in pictures of the reference size
     count = max(1, int(rng.poisson(200 * amount * area)))
     heights = np.zeros((height, width), np.float32)
@@ -133,6 +133,8 @@ def environment(
 ) -> Surroundings:
     """The picture mirrored outwards by 3/4 of its height and 1/2 of its width, bright sky above, mean ground below.
 
+    The mirrored picture gives way to the sky evenly up to the top, or already close above the frame.
+
     In half of all pictures light is brighter than the picture can show: its white, the sky, and at times the sun.
     `shown` is the picture in linear light, shrunk: drops show it too small for more, and the shrinking is the blur.
     A `frame` (rows, columns) smaller than the picture lies anywhere in it.
@@ -151,7 +153,8 @@ def environment(
     up, aside = max(1, (3 * height) // 4), max(1, width // 2)
     wide = np.pad(shown, ((up, up), (aside, aside), (0, 0)), mode="symmetric")
     ramp = np.linspace(0, 1, up, dtype=np.float32)[:, None, None]
-    wide[:up] = ramp * wide[:up] + (1 - ramp) * sky
+    near = ramp ** np.float32(np.exp(rng.uniform(np.log(0.7), np.log(6))))
+    wide[:up] = near * wide[:up] + (1 - near) * sky
     wide[-up:] = (1 - ramp) * wide[-up:] + ramp * ground
     brightest = BRIGHTEST if bright else np.float32(1.8)
     wide = np.minimum(wide, brightest).astype(np.float32)
@@ -198,7 +201,7 @@ def refract(
     normal = 1 / np.sqrt(1 + slope_row**2 + slope_column**2)
     seen = surroundings.at(rows_of + slope_row * normal * reach_px, columns_of + slope_column * normal * reach_px)
     mask = (heights > 0).astype(np.float32)
-    shade = normal ** rng.uniform(0.3, 1.5) * rng.uniform(0.9, 1.2)
+    shade = normal ** rng.uniform(0.3, 1.5) * rng.uniform(0.8, 1.2)
     return (seen * (shade * mask)[..., None]).astype(np.float32), mask
 
 
