@@ -3,7 +3,9 @@
     python scripts/compare_restorect.py train --data DIR -o RUNS      a teacher, then a student for every cell and seed
     python scripts/compare_restorect.py measure --data DIR -o RUNS    writes docs/restorect.jsonl
     python scripts/compare_restorect.py tables                        writes the tables of docs/restorect.md anew
-    python scripts/compare_restorect.py plot                          draws docs/images/restorect-TASK.png
+    python scripts/compare_restorect.py plot                          draws docs/images/restorect-NAME.png
+
+A comparison goes by its task's name, or as `measure --called` says.
 
 Every cell is the same student, data, order of data and number of iterations; only what it learns from the teacher
 differs. Scores are of pictures of held-out scenes, never of test sets, at several points of the training. `train` can
@@ -114,7 +116,7 @@ def student_recipe(args: argparse.Namespace, task: str, cell: str, seed: int) ->
 
 
 def run_folder(output: Path, task: str, cell: str, seed: int) -> Path:
-    return output / task / cell.replace(" + ", "-").replace(", ", "-").replace(" ", "-") / f"seed-{seed}"
+    return output / task / slug(cell) / f"seed-{seed}"
 
 
 def train(args: argparse.Namespace) -> None:
@@ -201,22 +203,23 @@ def mean(found: list[dict[str, float]]) -> dict[str, float]:
 
 
 def measure(args: argparse.Namespace) -> None:
-    """Gathers what the runs of some tasks wrote; the lines of other tasks stay."""
+    """Gathers what the runs of some tasks wrote; the lines of other comparisons stay."""
     page = DOCS / "restorect.jsonl"
     old = page.read_text(encoding="utf-8").splitlines() if page.is_file() else []
-    lines: list[Line] = [line for line in map(json.loads, old) if line["task"] not in args.task]
-    for task in args.task:
+    names = {task: args.called or task for task in args.task}
+    lines: list[Line] = [line for line in map(json.loads, old) if line["name"] not in names.values()]
+    for task, name in names.items():
         stream = PairStream(student_recipe(args, task, "no teacher", 0), args.data)
         batches = [batch for _, batch in stream.validation_batches(MEASURE_PX, PICTURES)]
         inputs = [score for batch in batches for score in scores(batch.y, batch.x)]
-        lines.append({"task": task, "cell": INPUT, "pictures": len(inputs)} | mean(inputs))
+        lines.append({"name": name, "cell": INPUT, "pictures": len(inputs)} | mean(inputs))
         for cell in (TEACHER, *CELLS):
             for run in sorted(run_folder(args.output, task, cell, 0).parent.glob("seed-*")):
-                lines += list(points(run, task, cell))
+                lines += list(points(run, name, cell))
     page.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
 
-def points(run: Path, task: str, cell: str) -> Iterator[Line]:
+def points(run: Path, name: str, cell: str) -> Iterator[Line]:
     """One line per point and way; points that a run reached twice count as they were last."""
     own = Recipe.model_validate_json((run / "recipe.json").read_text(encoding="utf-8"))
     path = run / "points.jsonl"
@@ -225,7 +228,7 @@ def points(run: Path, task: str, cell: str) -> Iterator[Line]:
     about = {"seed": own.seed, "net": own.net, "iterations": own.iterations}
     seconds = round(Clock(run / "seconds.json").each, 4)
     for (_, how), point in sorted(latest.items()):
-        yield {"task": task, "cell": f"{cell}, {how}" if how else cell} | about | {"seconds": seconds} | point
+        yield {"name": name, "cell": f"{cell}, {how}" if how else cell} | about | {"seconds": seconds} | point
 
 
 @dataclass(frozen=True)
@@ -250,15 +253,15 @@ class Cell:
 
 
 def read_results() -> tuple[dict[str, dict[str, Cell]], dict[str, Line]]:
-    """Cells by task and name, and the line of each task's input."""
+    """Cells by comparison and what they learn from, and the line of each comparison's input."""
     cells: dict[str, dict[str, Cell]] = {}
     inputs: dict[str, Line] = {}
     for text in (DOCS / "restorect.jsonl").read_text(encoding="utf-8").splitlines():
         line = json.loads(text)
         if line["cell"] == INPUT:
-            inputs[line["task"]] = line
+            inputs[line["name"]] = line
             continue
-        named = cells.setdefault(line["task"], {})
+        named = cells.setdefault(line["name"], {})
         cell = named.setdefault(line["cell"], Cell({}, line["net"], line["iterations"], line["seconds"]))
         cell.scores.setdefault(line["seed"], {})[line["iteration"]] = line
     return cells, inputs
@@ -314,13 +317,13 @@ def convergence_table(cells: dict[str, Cell]) -> list[str]:
 
 
 def tables(args: argparse.Namespace) -> None:
-    by_task, inputs = read_results()
+    by_name, inputs = read_results()
     lines: list[str] = []
-    for task, cells in by_task.items():
-        given = inputs[task]
-        lines += [f"### {task}", ""]
-        if picture(task).is_file():
-            lines += [f"![PSNR of every cell over its training](images/{picture(task).name})", ""]
+    for name, cells in by_name.items():
+        given = inputs[name]
+        lines += [f"### {name}", ""]
+        if picture(name).is_file():
+            lines += [f"![PSNR of every cell over its training](images/{picture(name).name})", ""]
         nets = " and ".join(sorted({called(cell.net) for cell in cells.values()}))
         lines += [f"{nets}; {given['pictures']} held-out pictures.", "", *final_table(cells, given), ""]
         lines += [*convergence_table(cells), ""]
@@ -329,21 +332,25 @@ def tables(args: argparse.Namespace) -> None:
     page.write_text(before + MARK + "\n\n" + "\n".join(lines), encoding="utf-8")
 
 
-def picture(task: str) -> Path:
-    return DOCS / "images" / f"restorect-{task}.png"
+def picture(name: str) -> Path:
+    return DOCS / "images" / f"restorect-{slug(name)}.png"
+
+
+def slug(name: str) -> str:
+    return name.replace(" + ", "-").replace(", ", "-").replace(" ", "-")
 
 
 def plot(args: argparse.Namespace) -> None:
     """The students' curves; the teacher's last scores as level lines, for it has iterations of its own."""
-    for task, cells in read_results()[0].items():
-        students = {name: cell.curve() for name, cell in cells.items() if not name.startswith(TEACHER)}
+    for name, cells in read_results()[0].items():
+        students = {cell: found.curve() for cell, found in cells.items() if not cell.startswith(TEACHER)}
         ends = [point[0] for curve in students.values() for point in curve]
-        for name, cell in cells.items():
-            if name.startswith(TEACHER) and ends:
-                students[name] = [(min(ends), cell.curve()[-1][1]), (max(ends), cell.curve()[-1][1])]
+        for cell, found in cells.items():
+            if cell.startswith(TEACHER) and ends:
+                students[cell] = [(min(ends), found.curve()[-1][1]), (max(ends), found.curve()[-1][1])]
         image = Image.new("RGB", PLOT_SIZE, PAPER)
-        panel(image, (0, 0, *PLOT_SIZE), f"{task}: RGB PSNR in dB on held-out scenes (EMA weights)", students)
-        image.save(picture(task))
+        panel(image, (0, 0, *PLOT_SIZE), f"{name}: RGB PSNR in dB on held-out scenes (EMA weights)", students)
+        image.save(picture(name))
 
 
 def main() -> None:
@@ -361,7 +368,10 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=6, help="at which a run is measured, its end included")
     parser.add_argument("--time-limit", type=float, default=float("inf"), metavar="MINUTES")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--called", metavar="NAME", help="of the comparison that `measure` writes, if not the task")
     args = parser.parse_args()
+    if args.called and len(args.task) > 1:
+        parser.error("--called names one comparison: give one task")
     steps: dict[str, Callable[[argparse.Namespace], None]] = {
         "train": train,
         "measure": measure,
