@@ -25,6 +25,7 @@ from .noise import FloatImage
 
 Mask = NDArray[np.float32]
 GAMMA = np.float32(2.2)
+MOST_DROPS = 1500  # of a picture or crop: time
 BRIGHTEST = np.float32(12)  # of the surroundings but the sun; 1 is the white of the picture
 
 
@@ -73,15 +74,17 @@ def height_map(
     """Drop heights in pixels, and per pixel the row and column of the drop it belongs to; each (H,W).
 
     H = r · (0.35 to 0.7) · sqrt(1 - q²), q the distance in units of the drop's own outline: a circle
-    with four random harmonics whose upper half is stretched, as gravity leaves it. Merged by maximum.
+    with four random harmonics whose upper half is stretched, as gravity leaves it. Merged by maximum. Every picture has a
+    typical size of its own, and the more drops the smaller they are.
     """
     amount = np.exp(rng.uniform(np.log(0.5), np.log(6.0))) if coverage is None else coverage
+    typical = float(np.exp(rng.uniform(np.log(3), np.log(11))))  # radius; a spray's drops are small, and many
     area = height * width / (480.0 * 720.0 * scale**2)  # in pictures of the reference size
-    count = max(1, int(rng.poisson(200 * amount * area)))
+    count = max(1, int(rng.poisson(200 * (8 / typical) ** 2 * amount * area)))
     heights = np.zeros((height, width), np.float32)
     rows_of, columns_of = np.zeros_like(heights), np.zeros_like(heights)
-    for _ in range(min(count, 900)):
-        radius = scale * float(np.clip(rng.lognormal(np.log(8), 0.65), 2.5, 26))
+    for _ in range(min(count, MOST_DROPS)):
+        radius = scale * float(np.clip(rng.lognormal(np.log(typical), 0.65), 1, 26))
         _add_drop(heights, rows_of, columns_of, radius, rng)
     return heights, rows_of, columns_of
 
