@@ -74,8 +74,8 @@ def height_map(
     """Drop heights in pixels, and per pixel the row and column of the drop it belongs to; each (H,W).
 
     H = r · (0.35 to 0.7) · sqrt(1 - q²), q the distance in units of the drop's own outline: a circle
-    with four random harmonics whose upper half is stretched, as gravity leaves it. Merged by maximum. Every picture has a
-    typical size of its own, and the more drops the smaller they are.
+    with four random harmonics whose upper half is stretched, as gravity leaves it. Merged by maximum. Every picture
+    has a typical size of its own, and the more drops the smaller they are.
     """
     amount = np.exp(rng.uniform(np.log(0.5), np.log(6.0))) if coverage is None else coverage
     typical = float(np.exp(rng.uniform(np.log(3), np.log(11))))  # radius; a spray's drops are small, and many
