@@ -53,6 +53,9 @@ USUAL: dict[str, dict[str, object]] = {
 
 NO_LATENT: dict[str, object] = {"latent": "off", "first_phase": 0.0}
 NO_MAPS: dict[str, object] = {"maps_weight": 0.0}
+TENTH: dict[str, object] = {"maps_weight": 0.01}
+"""Of the usual weight, at which the gradient of the maps is several times that of the flow loss: clipping then leaves
+little of the latter."""
 
 CONSISTENT = "RestoRect + consistency"
 """The cell with IR-Flow's roll-outs, the cheap form."""
@@ -61,8 +64,11 @@ CELLS: dict[str, dict[str, object] | None] = {
     "no teacher": None,
     "static maps": NO_LATENT | {"maps": "static"},
     "FLEX": NO_LATENT | {"maps": "flex"},
+    "static maps, a tenth": NO_LATENT | TENTH | {"maps": "static"},
+    "FLEX, a tenth": NO_LATENT | TENTH | {"maps": "flex"},
     "latent flow": NO_MAPS,
     "RestoRect": {},
+    "RestoRect, a tenth": TENTH,
     CONSISTENT: {},
     "RestoRect + picture": {"output_weight": 0.5},
     "latent flow, untaught": NO_MAPS | {"first_phase": 0.0, "vector_weight": 0.0, "velocity_weight": 0.0},

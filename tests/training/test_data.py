@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from restorect_cli.errors import InputError
 from restorect_cli.prior import statistics_batch
@@ -13,6 +14,7 @@ from restorect_cli.training.data import (
     draw,
     load_layers,
     load_pairs,
+    read_pixels,
     scene_labels,
     thumbnail,
     with_matched_exposure,
@@ -55,6 +57,26 @@ def test_validation_pictures_are_not_trained_on(data: Path, recipe: Recipe):
         assert not {i.name for i in train} & {i.name for i in validation}
 
 
+def test_a_scene_held_out_in_one_folder_is_not_trained_on_in_another(data: Path, recipe: Recipe):
+    """Nor are its rain layers: in derain's data the pairs' backgrounds are among the photographs."""
+    for number in range(12):
+        photo = picture(100 + number)
+        if number < 8:
+            save(photo, data / "photos" / f"{number}.png")
+        if number > 2:
+            save(0.6 * photo, data / "other" / "target" / f"{number}.png")
+            save(0.9 * photo, data / "other" / "input" / f"{number}.png")
+    pairs = recipe.source[1].model_copy(update={"folder": "other"})
+    rain = recipe.source[0].model_copy(update={"degrade": "rain-layers", "layers": "other"})
+    stream = PairStream(recipe.model_copy(update={"source": (recipe.source[0], pairs, rain)}), data)
+    held = [item for items in stream.validation for item in items]
+    names = {item.name for item in held}
+    assert len(names) == 2  # another in each folder
+    for train, folder in zip(stream.train, (range(8), range(3, 12), range(8)), strict=True):
+        assert {item.name for item in train} == {str(number) for number in folder} - names
+    assert len(load_layers(data, rain, 32, held)) == len({str(number) for number in range(3, 12)} - names)
+
+
 def test_one_scene_at_two_exposures_has_one_label():
     thumbs = [thumbnail((p * 255).astype(np.uint8)) for p in (picture(1), picture(2), 0.4 * picture(1))]
     labels = scene_labels(thumbs)
@@ -73,6 +95,7 @@ def test_exposure_of_the_target_is_fitted_to_the_input(data: Path):
     ("change", "said"),
     [
         (lambda root: (root / "pairs" / "target" / "20.png").unlink(), "no partner"),
+        (lambda root: save(picture(1), root / "pairs" / "target" / "20.webp"), "holds both 20.png and 20.webp"),
         (lambda root: save(picture(1, 40, 40), root / "pairs" / "target" / "20.png"), "differ in size"),
         (lambda root: (root / "pairs" / "input" / "20.png").write_bytes(b"not a picture"), "cannot read"),
         (lambda root: [p.unlink() for p in sorted((root / "photos").iterdir())[1:]], "at least two"),
@@ -86,6 +109,18 @@ def test_bad_data_is_named(data: Path, recipe: Recipe, change, said: str):  # ty
     change(data)
     with pytest.raises(InputError, match=said):
         PairStream(recipe, data)
+
+
+def test_pictures_are_read_as_they_are_shown(tmp_path: Path):
+    grey = np.linspace(0, 65535, 48 * 64).reshape(48, 64).astype(np.uint16)
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    np.testing.assert_allclose(read_pixels(tmp_path / "grey.png")[..., 1], grey / 257, atol=0.51)
+    exif = Image.Exif()
+    exif[274] = 6  # to be turned by a quarter
+    Image.fromarray((255 * picture(1, 48, 64)).astype(np.uint8)).save(tmp_path / "turned.jpg", exif=exif)
+    assert read_pixels(tmp_path / "turned.jpg").shape == (64, 48, 3)
+    Image.new("RGBA", (48, 64), (200, 100, 50, 0)).save(tmp_path / "clear.png")
+    assert read_pixels(tmp_path / "clear.png").max() == 0
 
 
 def test_rain_layers_smaller_than_a_crop_are_named(data: Path, recipe: Recipe):

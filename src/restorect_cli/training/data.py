@@ -20,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .. import prior
+from .. import images, prior
+from ..color import WorkingView
 from ..errors import InputError
 from ..lines import folded
+from ..picture import to_depth
 from ..prior import THUMB_SHAPE
 from .degrade import table
 from .degrade.table import Degradation, Scene
@@ -32,6 +34,7 @@ EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 VALIDATION_SHARE = 0.06
 LEAST_ZOOM = 0.4  # share of a thumbnail's sides that `zoomed` leaves at least
 SAME_SCENE = 0.97  # correlation of two shrunken targets above which they show one scene
+LIKE_HELD_OUT = 0.95  # and above which one is not trained on where the other is held out: rather one too few
 
 Pixels = NDArray[np.uint8]
 _Value = TypeVar("_Value", np.uint8, np.float32)
@@ -65,10 +68,12 @@ Sample = tuple[FloatImage, FloatImage, FloatImage, FloatImage]
 
 
 def read_pixels(path: Path) -> Pixels:
-    """Any picture file as (H,W,3) uint8; InputError when it cannot be read."""
+    """Any picture file, upright, as sRGB (H,W,3) uint8, on black where it is transparent; InputError if unreadable."""
     try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
+        picture = images.read(path)
+        height, width = picture.pixels.shape[:2]
+        pixels: Pixels = to_depth(WorkingView(picture).window(0, height, 0, width), 8)
+        return pixels
     except Exception as error:  # a damaged file may raise anything inside a decoder
         raise InputError(f"cannot read training picture {path}", f"remove or replace it ({folded(error)})") from error
 
@@ -100,8 +105,7 @@ def load_photograph(path: Path) -> Item:
 
 def load_pairs(folder: Path) -> list[Item]:
     """Pairs by equal stem in input/ and target/; InputError for one without its partner or of another size."""
-    inputs = {p.stem: p for p in list_pictures(folder / "input")}
-    targets = {p.stem: p for p in list_pictures(folder / "target")}
+    inputs, targets = (by_stem(folder / side) for side in ("input", "target"))
     lonely = sorted(inputs.keys() ^ targets.keys())
     if lonely:
         raise InputError(
@@ -123,6 +127,16 @@ def load_pairs(folder: Path) -> list[Item]:
             )
         )
     return items
+
+
+def by_stem(folder: Path) -> dict[str, Path]:
+    """The pictures of a folder by their names without extension; InputError where two share one."""
+    found: dict[str, Path] = {}
+    for path in list_pictures(folder):
+        if path.stem in found:
+            raise InputError(f"{folder} holds both {found[path.stem].name} and {path.name}", "remove one of them")
+        found[path.stem] = path
+    return found
 
 
 def with_matched_exposure(item: Item) -> Item:
@@ -157,10 +171,11 @@ def _whole(folder: Path, stem: str) -> Pixels | None:
     return None if found is None else read_pixels(found)
 
 
-def load_layers(root: Path, source: SourceRecipe, crop_px: int) -> list[Pixels]:
+def load_layers(root: Path, source: SourceRecipe, crop_px: int, held: Sequence[Item] = ()) -> list[Pixels]:
     """Rain layers for a source: grey streak pictures (H,W), or differences of rainy and clean pairs (H,W,3).
 
-    Raises InputError where a folder holds none that is as large as a crop.
+    Not those of pairs that show a scene of `held`, which are held out themselves. Raises InputError where a folder
+    holds none that is as large as a crop.
     """
     if source.layers is None:
         return []
@@ -168,7 +183,11 @@ def load_layers(root: Path, source: SourceRecipe, crop_px: int) -> list[Pixels]:
     if source.degrade != "rain-layers":
         layers = [read_pixels(path)[..., 1] for path in list_pictures(folder)]
     else:
-        pairs = [(item.degraded, item.clean) for item in load_pairs(folder) if item.degraded is not None]
+        pairs = [
+            (item.degraded, item.clean)
+            for item in of_other_scenes(load_pairs(folder), held)
+            if item.degraded is not None
+        ]
         layers = [np.clip(wet.astype(np.int16) - dry, 0, 255).astype(np.uint8) for wet, dry in pairs]
     layers = [layer for layer in layers if min(layer.shape[:2]) >= crop_px]
     if not layers:
@@ -198,12 +217,26 @@ def split(items: Sequence[Item], seed: int = 0) -> tuple[list[Item], list[Item]]
     return train, validation
 
 
-def scene_labels(thumbs: Sequence[FloatImage]) -> NDArray[np.int64]:
-    """Label per thumbnail, equal where normalised 25x15 grey versions correlate above SAME_SCENE."""
+def of_other_scenes(items: Sequence[Item], held: Sequence[Item]) -> list[Item]:
+    """Those items that show no scene of `held`: one scene may be in several folders of a recipe."""
+    if not held or not items:
+        return list(items)
+    likeness = _fingerprints([item.clean_thumb for item in items]) @ _fingerprints([h.clean_thumb for h in held]).T
+    return [item for item, most in zip(items, likeness.max(axis=1), strict=True) if most <= LIKE_HELD_OUT]
+
+
+def _fingerprints(thumbs: Sequence[FloatImage]) -> NDArray[np.float32]:
+    """Row per thumbnail: its grey version of 30x20 pixels, of mean 0 and norm 1, so that products are correlations."""
     grey = np.stack([t.mean(axis=2).reshape(20, 5, 30, 5).mean(axis=(1, 3)).ravel() for t in thumbs])
     grey -= grey.mean(axis=1, keepdims=True)
     grey /= np.linalg.norm(grey, axis=1, keepdims=True) + 1e-6
-    same = grey @ grey.T > SAME_SCENE
+    return grey
+
+
+def scene_labels(thumbs: Sequence[FloatImage]) -> NDArray[np.int64]:
+    """Label per thumbnail, equal where `_fingerprints` correlate above SAME_SCENE."""
+    prints = _fingerprints(thumbs)
+    same = prints @ prints.T > SAME_SCENE
     labels = np.arange(len(thumbs))
     for i, row in enumerate(same):
         joined = np.flatnonzero(row[:i])
@@ -218,21 +251,25 @@ class PairStream:
     def __init__(self, recipe: Recipe, root: Path) -> None:
         self.recipe = recipe
         need_folders(recipe, root)
-        cache: dict[tuple[str, bool, bool], tuple[list[Item], list[Item]]] = {}
+        parts: dict[tuple[str, bool], tuple[list[Item], list[Item]]] = {}
+        for source in recipe.source:
+            key = (source.folder, source.degrade == "pair")
+            if key not in parts:
+                parts[key] = split(load_items(root / source.folder, key[1], recipe.crop_px))
+        every_held = [item for _, held in parts.values() for item in held]
         self.train: list[list[Item]] = []
         self.validation: list[list[Item]] = []
         for source in recipe.source:
-            key = (source.folder, source.degrade == "pair", source.match_exposure)
-            if key not in cache:
-                items = load_items(root / source.folder, key[1], recipe.crop_px)
-                train, held = split(items)
-                if source.match_exposure:  # after the split, which looks at the thumbnails that this changes
-                    train, held = ([with_matched_exposure(i) for i in part] for part in (train, held))
-                cache[key] = train, held
-            self.train.append(cache[key][0])
-            self.validation.append(cache[key][1])
+            train, held = parts[source.folder, source.degrade == "pair"]
+            train = of_other_scenes(train, every_held)
+            if not train:
+                raise InputError(f"{root / source.folder} shows held-out scenes alone", "add pictures of other scenes")
+            if source.match_exposure:  # after the split, which looks at the thumbnails that this changes
+                train, held = ([with_matched_exposure(i) for i in part] for part in (train, held))
+            self.train.append(train)
+            self.validation.append(held)
         self.degradations = [
-            table.make(source.degrade, load_layers(root, source, recipe.crop_px), recipe.seed)
+            table.make(source.degrade, load_layers(root, source, recipe.crop_px, every_held), recipe.seed)
             if source.degrade != "pair"
             else table.make("none")
             for source in recipe.source
