@@ -285,7 +285,7 @@ def over_seeds(values: list[float], digits: int = 2) -> str:
 
 def final_table(cells: dict[str, Cell], given: Line) -> list[str]:
     plain = cells.get("no teacher")
-    goal = plain.curve()[-1][1] if plain and plain.curve() else float("inf")
+    goal = max(value for _, value in plain.curve()) if plain and plain.curve() else float("inf")
     heads = (
         "learns from",
         "iterations",
