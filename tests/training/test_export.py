@@ -61,6 +61,22 @@ def test_the_exported_student_restores_as_torch_does(recipe: Recipe, tmp_path: P
     assert not np.allclose(restored, image, atol=1e-2)
 
 
+@pytest.mark.parametrize(
+    ("changes", "max_steps"),
+    [
+        ({}, 4),
+        ({"start_share": 0.99}, 4),
+        ({"start_share": 1.0}, 1),
+        ({"start_share": 1.0, "consistency": "inert"}, 1),  # carries no gradient
+        ({"start_share": 1.0, "consistency": "full", "consistency_weight": 0.0}, 1),
+        ({"start_share": 1.0, "consistency": "cheap"}, 4),  # trained where its roll-outs arrive
+    ],
+)
+def test_a_net_trained_at_the_start_alone_takes_one_step(recipe: Recipe, changes: dict[str, Any], max_steps: int):
+    spec = describe(shaken(), recipe.model_copy(update=changes), licence="CC0-1.0", training_data="waves")
+    assert (spec.default_steps, spec.max_steps) == (1, max_steps)
+
+
 def exporting_inputs(image: np.ndarray) -> tuple[torch.Tensor, ...]:
     from restorect_cli.prior import prior_inputs
     from restorect_cli.source import ArraySource

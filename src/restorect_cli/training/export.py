@@ -53,6 +53,10 @@ def load_weights(path: Path) -> tuple[Student, Recipe]:
 
 def describe(student: Student, recipe: Recipe, *, licence: str, training_data: str, version: str = "1") -> StudentSpec:
     """The description that goes into the metadata and the manifest."""
+    # What a net answers at t < 1 is known only where it was trained there, by samples or by live roll-outs. One that
+    # was not loses 1 to 5 dB in ten steps (docs/ir-flow.md).
+    rolled_out = recipe.consistency in ("full", "cheap") and recipe.consistency_weight > 0
+    several_steps = recipe.start_share < 1 or rolled_out
     return StudentSpec(
         name=f"{recipe.task}-{recipe.net}",
         task=recipe.task,
@@ -60,6 +64,7 @@ def describe(student: Student, recipe: Recipe, *, licence: str, training_data: s
         version=version,
         target=recipe.target,
         grid=recipe.grid,
+        **({} if several_steps else {"max_steps": 1}),
         size_multiple=SIZE_MULTIPLE,
         halo_px=receptive_radius_px(student.shape),
         latent_dim=student.shape.latent_dim,
