@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from restorect_cli.cli.app import main
+from restorect_cli.models.store import find
 from restorect_cli.restore import Restorer
 from restorect_cli.training import export as exporting
 from restorect_cli.training.distillation import naming_its_teacher
@@ -79,6 +80,12 @@ def test_a_student_is_distilled_in_parts_exported_and_used(distill: Distill, mon
         expected = image - student(*exporting_inputs(image))[0].permute(1, 2, 0).numpy()
     np.testing.assert_allclose(restored, expected, atol=5e-5)
     assert exporting.PARITY <= 2e-5
+
+    code, out, err = distill("--resume", "--licence", "MIT")  # done already: exports again, as told now
+    assert code == 0 and "exported to run/denoise-tiny" in out, err
+    assert find("denoise", "run/denoise-tiny").spec.licence == "MIT"
+    assert "Licence of the weights: MIT" in Path("run/denoise-tiny/card.md").read_text()
+    assert {path.name for path in Path("run/denoise-tiny").iterdir()} == {"card.md", "prior.onnx", "velocity.onnx"}
 
 
 def test_a_student_without_a_teacher_is_where_distilling_can_start(

@@ -9,6 +9,7 @@ import onnx
 import pytest
 import torch
 
+from restorect_cli.cli.app import main
 from restorect_cli.errors import InputError, ModelError, OutputError
 from restorect_cli.models.store import find
 from restorect_cli.restore import Restorer
@@ -113,3 +114,62 @@ def test_a_place_that_cannot_be_written_is_named(recipe: Recipe, tmp_path: Path)
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="cannot write denoise-tiny"):
         export(student, spec, tmp_path / "file" / "denoise-tiny")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("name", ["prior.onnx", "velocity.onnx", "velocity.int8.onnx"])
+def test_a_student_is_replaced_only_when_asked(recipe: Recipe, tmp_path: Path, name: str):
+    student = shaken()
+    spec = describe(student, recipe, licence="CC0-1.0", training_data="waves")
+    (tmp_path / name).write_bytes(b"another")
+    with pytest.raises(OutputError, match="holds a student already: .* --overwrite"):
+        export(student, spec, tmp_path)
+    assert contents(tmp_path) == {name: b"another"}
+    export(student, spec, tmp_path, overwrite=True)
+    assert find("denoise", tmp_path).velocity_int8 is None and b"another" not in contents(tmp_path).values()
+
+
+def test_the_student_before_stays_whole_where_the_new_one_has_no_room(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    student = shaken()
+    before = {"prior.onnx": b"a", "velocity.onnx": b"b", "velocity.int8.onnx": b"c"}
+    for name, data in before.items():
+        (tmp_path / name).write_bytes(data)
+    write = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        if path.name.startswith("velocity"):
+            write(path, data[:9])
+            raise OSError(28, "No space left on device")
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    spec = describe(student, recipe, licence="CC0-1.0", training_data="waves")
+    with pytest.raises(OutputError, match="cannot write denoise-tiny .*No space"):
+        export(student, spec, tmp_path, overwrite=True)
+    assert contents(tmp_path) == before
+
+
+def test_the_command_puts_the_card_of_a_replaced_student_aside(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(exporting, "load_weights", lambda path: (shaken(), recipe))
+    Path("mine").mkdir()
+    Path("mine/card.md").write_text("written before")
+    assert main(["export", "run", "-o", "mine"]) == 0 and Path("mine/card.md").is_file()
+    before = contents(Path("mine"))
+    capsys.readouterr()
+    assert main(["export", "run", "-o", "mine", "--licence", "CC0-1.0"]) == 1
+    assert capsys.readouterr().err == (
+        "restorect: error: mine holds a student already: choose another folder, or --overwrite to replace it\n"
+    )
+    assert contents(Path("mine")) == before
+    assert main(["export", "run", "-o", "mine", "--licence", "CC0-1.0", "--overwrite"]) == 0
+    assert "card of the replaced student is now mine/card.old.md" in capsys.readouterr().err
+    assert set(contents(Path("mine"))) == {"prior.onnx", "velocity.onnx", "card.old.md"}
+    assert find("denoise", Path("mine")).spec.licence == "CC0-1.0"

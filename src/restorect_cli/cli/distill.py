@@ -121,7 +121,7 @@ def _export(run: Path, licence: str, training_data: str, out: Output) -> None:
     student, recipe = load_weights(run / "ema.safetensors")
     spec = describe(student, recipe, licence=licence, training_data=training_data)
     folder = run / spec.name
-    export(student, spec, folder)
+    export(student, spec, folder, overwrite=True)  # its own of an earlier call: --resume may ask again
     write_card(folder, spec, recipe, run / "log.jsonl")
     out.result(
         f"{spec.name}: {spec.parameters} parameters, exported to {folder}; "

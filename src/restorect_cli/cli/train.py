@@ -183,11 +183,16 @@ def export(
     ],
     licence: Annotated[str, typer.Option(help="Licence of the weights, an SPDX name.")] = "LicenseRef-unstated",
     training_data: Annotated[str, typer.Option(help="One sentence: what it learned from.")] = "not stated",
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace the student in FOLDER; its card.md becomes card.old.md."),
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Exports a trained student to ONNX and checks that it agrees with torch.
 
-    FOLDER can be given to `enhance --model` at once. Needs the extra `train`.
+    FOLDER can be given to `enhance --model` at once. A student that it holds already is left alone without
+    --overwrite. Needs the extra `train`.
 
     \b
     Examples:
@@ -195,15 +200,21 @@ def export(
       restorect enhance photo.jpg --task denoise --model my-students/denoise-s
     """
     need_torch()
-    from ..training.export import describe, load_weights
+    from ..training.card import put_card_aside
+    from ..training.export import describe, holds_student, load_weights
     from ..training.export import export as write
 
     weights = run / "ema.safetensors" if run.is_dir() else run
     student, recipe = load_weights(weights)
     spec = describe(student, recipe, licence=licence, training_data=training_data)
-    write(student, spec, output)
+    out = Output(quiet=quiet)
+    replaced = holds_student(output)
+    write(student, spec, output, overwrite=overwrite)
+    old_card = put_card_aside(output) if replaced else None
+    if old_card is not None:
+        out.say(f"the card of the replaced student is now {old_card}")
     record = {"name": spec.name, "folder": str(output), "parameters": spec.parameters}
-    Output(quiet=quiet).result(f"{spec.name}: {spec.parameters} parameters, exported to {output}", record)
+    out.result(f"{spec.name}: {spec.parameters} parameters, exported to {output}", record)
 
 
 def need_torch() -> None:

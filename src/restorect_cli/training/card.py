@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from ..errors import OutputError
@@ -18,6 +19,21 @@ def write_card(folder: Path, spec: StudentSpec, recipe: Recipe, log: Path) -> No
         replace_file(folder / "card.md", lambda path: path.write_text(text, encoding="utf-8"))
     except OSError as error:
         raise OutputError(f"cannot write {folder / 'card.md'}", str(error)) from error
+
+
+def put_card_aside(folder: Path) -> Path | None:
+    """Rename a card.md that tells of a replaced student, and return its new name; raises OutputError.
+
+    It is not removed: unlike a graph it may have been written by hand, and nothing could make it again.
+    """
+    card, aside = folder / "card.md", folder / "card.old.md"
+    if not os.path.lexists(card):
+        return None
+    try:
+        os.replace(card, aside)
+    except OSError as error:
+        raise OutputError(f"cannot rename {card}, which tells of the replaced student", str(error)) from error
+    return aside
 
 
 def card(spec: StudentSpec, recipe: Recipe, validation: dict[str, float]) -> str:

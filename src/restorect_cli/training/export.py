@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import warnings
 from functools import partial
 from pathlib import Path
@@ -23,8 +24,9 @@ from torch import Tensor, nn
 from ..errors import InputError, ModelError, OutputError
 from ..lines import folded
 from ..models.specs import METADATA_KEY, StudentSpec
+from ..models.store import FILE_NAMES
 from ..runtime import Graph
-from .atomic import replace_file
+from .atomic import replace_files
 from .nets.student import SIZE_MULTIPLE, STATISTICS, Student, receptive_radius_px
 from .nets.teacher import TEACHERS
 from .recipe import Recipe
@@ -74,11 +76,15 @@ def describe(student: Student, recipe: Recipe, *, licence: str, training_data: s
     )
 
 
-def export(student: Student, spec: StudentSpec, folder: Path) -> None:
+def export(student: Student, spec: StudentSpec, folder: Path, *, overwrite: bool = False) -> None:
     """Write prior.onnx and velocity.onnx into `folder` once both agree with torch to `PARITY`.
 
-    Raises ModelError, and writes nothing, when they do not.
+    overwrite: replace the student that `folder` holds; its velocity.int8.onnx goes too, because it was made from the
+    old velocity net and would run under the new prior. Raises OutputError where there is one and it may not be
+    replaced, ModelError when graph and torch do not agree; nothing is written then.
     """
+    if not overwrite and holds_student(folder):
+        raise OutputError(f"{folder} holds a student already", "choose another folder, or --overwrite to replace it")
     height = torch.export.Dim("height8", min=1, max=4096)
     width = torch.export.Dim("width8", min=1, max=4096)
     generator = torch.Generator().manual_seed(0)
@@ -109,10 +115,20 @@ def export(student: Student, spec: StudentSpec, folder: Path) -> None:
             raise ModelError(f"{spec.name}: the exported graph differs from torch by {difference:.2g}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, data in zip(("prior.onnx", "velocity.onnx"), described, strict=True):
-            replace_file(folder / name, partial(Path.write_bytes, data=data))
+        prior_path, velocity_path, int8_path = _graphs(folder)
+        graphs = zip((prior_path, velocity_path), described, strict=True)
+        replace_files({path: partial(Path.write_bytes, data=data) for path, data in graphs}, remove=[int8_path])
     except OSError as error:
         raise OutputError(f"cannot write {spec.name} to {folder}", str(error)) from error
+
+
+def holds_student(folder: Path) -> bool:
+    """Whether any graph lies in `folder`; a card alone may have been written before them."""
+    return any(os.path.lexists(path) for path in _graphs(folder))
+
+
+def _graphs(folder: Path) -> tuple[Path, Path, Path]:
+    return folder / FILE_NAMES["prior"], folder / FILE_NAMES["velocity"], folder / FILE_NAMES["velocity-int8"]
 
 
 @torch.no_grad()
