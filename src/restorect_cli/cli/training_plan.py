@@ -17,20 +17,17 @@ if TYPE_CHECKING:
 def tell_plan(
     recipe: Recipe, data: Path, device: str, out: Output, *, teacher: Path | None = None, threads: int | None = None
 ) -> None:
-    """Try the recipe on random pictures and tell what the whole of it will take; nothing is written.
+    """Try the recipe and tell what the whole of it will take; nothing is written.
 
-    Raises InputError where `data` lacks a folder that the recipe names.
+    Raises InputError where `data` lacks a folder that the recipe names: without pictures there are no hours to tell.
     """
     import torch
 
-    from ..training.data import need_folders
     from ..training.plan import make_plan
-
-    need_folders(recipe, data)
 
     if threads is not None:
         torch.set_num_threads(threads)
-    plan = make_plan(recipe, device, teacher)
+    plan = make_plan(recipe, data, device, teacher)
     out.result(described(plan, recipe), asdict(plan) | {"hours": plan.hours})
 
 
@@ -43,5 +40,6 @@ def described(plan: Plan, recipe: Recipe) -> str:
         aside, teacher = " and adapters", f", {recipe.distill.teacher} {plan.frozen:,}"
     return (
         f"{recipe.task}: {called(recipe.net)}{aside} {plan.trained:,} parameters{teacher}; {steps}; "
+        f"pictures {plan.pictures_seconds:.2f} s a step; "
         f"about {plan.hours:.1f} hours on this device, as busy as it is{memory}"
     )

@@ -1,4 +1,4 @@
-"""What a run will take, found by trying a step of each phase on random pictures."""
+"""What a run will take, found by making a few of its batches and trying a step of each phase."""
 
 from __future__ import annotations
 
@@ -8,17 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
+from ..errors import RestorectError
+from ..lines import folded
 from ..prior import THUMB_SHAPE
+from .data import PairStream
+from .optimiser import Optimiser
 from .ranks import Ranks
 from .recipe import Recipe
 from .stage import Stage, Tensors
 from .stages import make_stage
 
+BATCHES = 3  # timed of the pictures: one sample can take many times as long as another
+
+_CPU_MEMORY_WORDS = ("DefaultCPUAllocator", "not enough memory")  # torch has no class of its own for it
+
 
 @dataclass(frozen=True)
 class Phase:
-    """Iterations of one kind and what one takes on this device, data apart."""
+    """Iterations of one kind and what one takes on this device, its pictures apart."""
 
     name: str
     iterations: int
@@ -32,42 +41,81 @@ class Plan:
     trained: int
     frozen: int
     phases: tuple[Phase, ...]
+    pictures_seconds: float  # to make one batch, which no step overlaps
     memory_bytes: int | None
 
     @property
     def hours(self) -> float:
         """Of all iterations together."""
-        return sum(phase.iterations * phase.seconds for phase in self.phases) / 3600
+        return sum(phase.iterations * (phase.seconds + self.pictures_seconds) for phase in self.phases) / 3600
 
 
-def make_plan(recipe: Recipe, device: str, teacher: Path | None = None) -> Plan:
-    """Builds the nets and takes two steps of each phase, the second of which is timed; nothing is written."""
+def make_plan(recipe: Recipe, data: Path, device: str, teacher: Path | None = None) -> Plan:
+    """Builds the nets, reads the pictures and takes two steps of each phase, the second timed; nothing is written.
+
+    Raises InputError as `PairStream` does, RestorectError where a batch needs more memory than there is.
+    """
+    try:
+        return _plan(recipe, data, device, teacher)
+    except (RuntimeError, MemoryError) as error:
+        known = isinstance(error, (torch.OutOfMemoryError, MemoryError))
+        if not known and not any(words in str(error) for words in _CPU_MEMORY_WORDS):
+            raise
+        side = recipe.crop_px
+        raise RestorectError(
+            f"a batch of {recipe.batch} x {side} x {side} pixels needs more memory than {device} has",
+            f"use a smaller batch or crop_px ({folded(error)})",
+        ) from error
+
+
+def _plan(recipe: Recipe, data: Path, device: str, teacher: Path | None) -> Plan:
     stage = make_stage(recipe, Ranks(), teacher).to(device)
+    stage.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    inside = stage.inner_convolutions() if recipe.optimiser == "muon" else []
+    trained = [p for p in stage.parameters() if p.requires_grad]
+    optimiser = Optimiser(trained, inside, recipe.learning_rate)
+    stream = PairStream(recipe, data)  # after the nets: a teacher that does not fit is found at once
     first = int(getattr(stage, "first_phase", 0))
     phases = [("prior", 0, first)] if first else []
     phases.append(("all", first, recipe.iterations - first))
-    timed = tuple(Phase(name, count, _seconds(stage, recipe, start, device)) for name, start, count in phases)
+    timed = tuple(
+        Phase(name, count, _seconds(stage, optimiser, recipe, start, device)) for name, start, count in phases
+    )
     return Plan(
-        trained=sum(p.numel() for p in stage.parameters() if p.requires_grad),
+        trained=sum(p.numel() for p in trained),
         frozen=sum(p.numel() for p in stage.parameters() if not p.requires_grad),
         phases=timed,
+        pictures_seconds=_pictures_seconds(stream),
         memory_bytes=_peak_bytes(device),
     )
 
 
-def _seconds(stage: Stage, recipe: Recipe, iteration: int, device: str) -> float:
+def _pictures_seconds(stream: PairStream) -> float:
+    stream.batch(0)
+    started = time.monotonic()
+    for iteration in range(1, 1 + BATCHES):
+        stream.batch(iteration)
+    return (time.monotonic() - started) / BATCHES
+
+
+def _seconds(stage: Stage, optimiser: Optimiser, recipe: Recipe, iteration: int, device: str) -> float:
+    """Of one step on random pictures, all of `Trainer.step` but for making them."""
     side = recipe.crop_px
     sizes = ((3, side, side), (3, side, side), (3, *THUMB_SHAPE), (3, *THUMB_SHAPE), (9,))
-    batch = Tensors(*(torch.rand(recipe.batch, *size, device=device) for size in sizes))
+    random = (torch.rand(recipe.batch, *size, device=device) for size in sizes)
+    batch = Tensors(*(r.contiguous(memory_format=torch.channels_last) if r.dim() == 4 else r for r in random))
     for _ in range(2):
         started = time.monotonic()
         with torch.autocast(batch.y.device.type, torch.bfloat16):
             terms = stage(batch, iteration)
-        stage.loss(terms).backward()  # type: ignore[no-untyped-call]
+        loss = stage.loss(terms)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(stage.parameters(), recipe.gradient_clip)
+        optimiser.step()
         if batch.y.is_cuda:
             torch.cuda.synchronize()
         seconds = time.monotonic() - started
-        stage.zero_grad()
     return seconds
 
 
