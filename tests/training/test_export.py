@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from restorect_cli.training.loop import Trainer
 from restorect_cli.training.nets.student import SHAPES, Student
 from restorect_cli.training.recipe import Recipe
 
-from .conftest import picture
+from .conftest import picture, save
 
 _traced: dict[str, onnx.ModelProto] = {}
 
@@ -152,6 +153,23 @@ def test_the_student_before_stays_whole_where_the_new_one_has_no_room(
     with pytest.raises(OutputError, match="cannot write denoise-tiny .*No space"):
         export(student, spec, tmp_path, overwrite=True)
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("folder", ["one-s", "my students/one-s"])
+def test_the_command_that_is_printed_works(
+    recipe: Recipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    folder: str,
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(exporting, "load_weights", lambda path: (shaken(), recipe))
+    assert main(["export", "run", "-o", folder]) == 0
+    command = shlex.split(capsys.readouterr().out.split("; ")[1])
+    save(picture(3), Path("in.png"))
+    assert main(["in.png" if word == "IN" else word for word in command[1:]]) == 0
+    assert Path("in.restored.png").is_file()
 
 
 def test_the_command_puts_the_card_of_a_replaced_student_aside(

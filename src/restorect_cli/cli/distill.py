@@ -9,7 +9,7 @@ import typer
 
 from .options import Quiet, choose
 from .output import Output
-from .train import TRAIN_DEVICES, need_torch, train_to_the_end
+from .train import TRAIN_DEVICES, need_torch, tell_export, train_to_the_end
 from .training_plan import tell_plan
 
 
@@ -123,8 +123,4 @@ def _export(run: Path, licence: str, training_data: str, out: Output) -> None:
     folder = run / spec.name
     export(student, spec, folder, overwrite=True)  # its own of an earlier call: --resume may ask again
     write_card(folder, spec, recipe, run / "log.jsonl")
-    out.result(
-        f"{spec.name}: {spec.parameters} parameters, exported to {folder}; "
-        f"restorect enhance IN --task {spec.task} --model {folder}",
-        {"name": spec.name, "folder": str(folder), "parameters": spec.parameters},
-    )
+    tell_export(spec, folder, out)

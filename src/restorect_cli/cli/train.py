@@ -14,6 +14,7 @@ from .output import Output
 from .training_plan import tell_plan
 
 if TYPE_CHECKING:
+    from ..models.specs import StudentSpec
     from ..training.choice import Choice
     from ..training.loop import Progress, Trainer
 
@@ -191,8 +192,8 @@ def export(
 ) -> None:
     """Exports a trained student to ONNX and checks that it agrees with torch.
 
-    FOLDER can be given to `enhance --model` at once. A student that it holds already is left alone without
-    --overwrite. Needs the extra `train`.
+    FOLDER can be given to `enhance --model` at once; one in the working directory is written ./FOLDER there. A
+    student that it holds already is left alone without --overwrite. Needs the extra `train`.
 
     \b
     Examples:
@@ -213,8 +214,17 @@ def export(
     old_card = put_card_aside(output) if replaced else None
     if old_card is not None:
         out.say(f"the card of the replaced student is now {old_card}")
-    record = {"name": spec.name, "folder": str(output), "parameters": spec.parameters}
-    out.result(f"{spec.name}: {spec.parameters} parameters, exported to {output}", record)
+    tell_export(spec, output, out)
+
+
+def tell_export(spec: StudentSpec, folder: Path, out: Output) -> None:
+    from ..models.store import as_model
+
+    out.result(
+        f"{spec.name}: {spec.parameters} parameters, exported to {folder}; "
+        f"restorect enhance IN --task {spec.task} --model {as_model(folder)}",
+        {"name": spec.name, "folder": str(folder), "parameters": spec.parameters},
+    )
 
 
 def need_torch() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shlex
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -173,6 +174,18 @@ def find(task: str | None, model: str | os.PathLike[str] = "s", *, check: bool =
     if check:
         verify_student(student)
     return student
+
+
+def as_model(folder: Path) -> str:
+    """`folder` as `find` takes it for one, quoted for a shell: written bare, it would be the name of a student."""
+    text = str(folder)
+    if "/" not in text and os.sep not in text:
+        text = f".{os.sep}{text}"
+    if sys.platform == "win32":
+        from subprocess import list2cmdline
+
+        return list2cmdline([text])
+    return shlex.quote(text)
 
 
 def verify_student(student: Student) -> None:
