@@ -158,6 +158,7 @@ def test_a_distilled_run_resumes_bit_for_bit_and_loads_as_a_student(
 
 def test_teachers_that_do_not_fit_are_told(distill_recipe: Recipe, teacher: Path, tmp_path: Path, data: Path):
     assert isinstance(load_teacher(teacher, distill_recipe), Teacher)
+    assert isinstance(load_teacher(teacher.parent, distill_recipe), Teacher)  # the folder of its run
     with pytest.raises(UsageError, match="was taught denoise, not derain"):
         load_teacher(teacher, distill_recipe.model_copy(update={"task": "derain"}))
     assert distill_recipe.distill is not None
@@ -170,6 +171,8 @@ def test_teachers_that_do_not_fit_are_told(distill_recipe: Recipe, teacher: Path
         load_teacher(tmp_path / "student" / "ema.safetensors", distill_recipe)
     with pytest.raises(InputError, match=r"none\.safetensors holds no teacher"):
         load_teacher(tmp_path / "none.safetensors", distill_recipe)
+    with pytest.raises(InputError, match="data holds no teacher"):
+        load_teacher(data, distill_recipe)
     with pytest.raises(UsageError, match="knows no teacher"):
         Trainer(student, data, tmp_path / "other", threads=1, teacher=teacher)
     with pytest.raises(UsageError, match="needs a teacher"):
@@ -183,7 +186,9 @@ def test_a_file_from_elsewhere_runs_no_code(distill_recipe: Recipe, tmp_path: Pa
 
     torch.save({"recipe": Evil()}, tmp_path / "evil.pt")
     (tmp_path / "plain.pt").write_bytes(pickle.dumps(Evil()))
-    for name in ("evil.pt", "plain.pt"):
-        with pytest.raises(InputError, match="holds no teacher"):
+    (tmp_path / "damaged.pt").write_bytes(b"174812789")
+    for name in ("evil.pt", "plain.pt", "damaged.pt"):
+        with pytest.raises(InputError, match="holds no teacher.*no checkpoint of restorect") as told:
             load_teacher(tmp_path / name, distill_recipe)
+        assert "weights_only" not in str(told.value)  # torch's advice, with which it would have run
     assert not (tmp_path / "ran").exists()

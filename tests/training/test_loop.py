@@ -54,9 +54,10 @@ def test_a_run_is_not_overwritten_or_mixed(data: Path, recipe: Recipe, tmp_path:
         Trainer(recipe.model_copy(update={"batch": 3}), data, run, resume=True)
     with pytest.raises(InputError, match="nothing to resume"):
         Trainer(recipe, data, tmp_path / "other", resume=True)
-    (run / "checkpoint.pt").write_bytes(b"damaged")
-    with pytest.raises(InputError, match="cannot read checkpoint"):
-        Trainer(recipe, data, run, resume=True)
+    for junk in (b"damaged", b"no", b"", b"\x80\x04K\x01."):
+        (run / "checkpoint.pt").write_bytes(junk)
+        with pytest.raises(InputError, match="cannot read checkpoint.*no checkpoint of restorect, or a damaged one"):
+            Trainer(recipe, data, run, resume=True)
 
 
 def test_a_loss_that_is_not_a_number_stops_and_keeps_the_checkpoint(data: Path, recipe: Recipe, tmp_path: Path):

@@ -17,7 +17,9 @@ def distill(
     teacher: Annotated[
         Path,
         typer.Option(
-            metavar="WEIGHTS", help="The teacher: ema.safetensors or checkpoint.pt of its run.", show_default=False
+            metavar="WEIGHTS",
+            help="The teacher: the folder of its run, or ema.safetensors or checkpoint.pt in it.",
+            show_default=False,
         ),
     ],
     data: Annotated[

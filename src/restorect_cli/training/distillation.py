@@ -20,6 +20,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from ..errors import InputError, UsageError
+from .checkpoint import read_checkpoint, reason
 from .losses.flex import Adapters, flex, matched, over_layers
 from .losses.latent import vector_errors, velocity_errors
 from .nets.latent import LatentFlow
@@ -121,7 +122,7 @@ class Distillation(Objective):
 
 
 def load_teacher(path: Path, recipe: Recipe) -> Teacher:
-    """The averaged weights of a teacher, from the ema.safetensors or the checkpoint.pt of its run.
+    """The averaged weights of a teacher, from its run's folder, or the ema.safetensors or checkpoint.pt in it.
 
     Raises InputError for a file that holds none, UsageError for one of another size or task than `recipe` asks for.
     """
@@ -165,15 +166,17 @@ def task_of(path: Path) -> str:
 
 
 def _read(path: Path) -> tuple[Recipe, dict[str, Any], int]:
-    """Recipe, weights and their version. Never unpickles: a file from elsewhere must not run code."""
+    """Recipe, weights and their version, from a file of a run or from its folder."""
+    file = path / "ema.safetensors" if path.is_dir() else path
     try:
-        if path.suffix == ".pt":
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            return Recipe.model_validate_json(state["recipe"]), state["ema"], int(state.get("version", 1))
-        with safe_open(path, framework="pt") as file:
-            weights = {name: file.get_tensor(name) for name in file.keys()}
-            about = file.metadata()
+        if file.suffix == ".pt":
+            recipe, state = read_checkpoint(file)
+            return recipe, state["ema"], int(state.get("version", 1))
+        with safe_open(file, framework="pt") as opened:
+            weights = {name: opened.get_tensor(name) for name in opened.keys()}
+            about = opened.metadata()
             return Recipe.model_validate_json(about["recipe"]), weights, int(about.get("version", 1))
     except Exception as error:
-        fix = f"name the ema.safetensors of a teacher's run ({str(error).splitlines()[0] if str(error) else error!r})"
-        raise InputError(f"{path} holds no teacher", fix) from error
+        raise InputError(
+            f"{path} holds no teacher", f"name the ema.safetensors of a teacher's run ({reason(error)})"
+        ) from error

@@ -34,6 +34,7 @@ from torch.nn.parallel import DistributedDataParallel
 from ..errors import InputError, OutputError, RestorectError, UsageError
 from ..lines import folded
 from .atomic import replace_file
+from .checkpoint import read_checkpoint, reason
 from .data import Batch, PairStream
 from .nets.student import Student, made_to_fit
 from .optimiser import Optimiser
@@ -288,11 +289,10 @@ class Trainer:
         if not path.is_file():
             raise InputError(f"nothing to resume in {self.run}", "leave --resume away to start a run there")
         try:
-            state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
-            recipe = Recipe.model_validate_json(state["recipe"])
+            recipe, state = read_checkpoint(path, self.device)
         except Exception as error:
             raise InputError(
-                f"cannot read checkpoint {path}", f"start anew in another folder ({folded(error)})"
+                f"cannot read checkpoint {path}", f"start anew in another folder ({reason(error)})"
             ) from error
         theirs, ours = recipe.model_dump(), self.recipe.model_dump()
         if theirs != ours:
