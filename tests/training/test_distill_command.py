@@ -111,6 +111,11 @@ def test_weights_of_another_net_are_no_start(distill: Distill):
     assert code == 1 and "cannot start from teacher/ema.safetensors" in err and len(err.splitlines()) == 1
 
 
+def test_a_run_that_goes_on_has_its_start_already(distill: Distill):
+    code, _, err = distill("--resume", "--init", "absent")
+    assert code == 2 and "not from those of --init: leave one out" in err and len(err.splitlines()) == 1
+
+
 def test_a_dry_run_tells_the_plan_and_writes_nothing(distill: Distill):
     code, out, _ = distill("--dry-run")
     assert code == 0 and "teacher-tiny" in out and "1 steps (prior)" in out and "hours on this device" in out

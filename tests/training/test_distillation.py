@@ -156,6 +156,22 @@ def test_a_distilled_run_resumes_bit_for_bit_and_loads_as_a_student(
     assert not any("teacher" in name or "aside" in name for name in student.state_dict())
 
 
+def test_a_run_goes_on_with_the_teacher_it_began_with(
+    data: Path, teacher_recipe: Recipe, distill_recipe: Recipe, teacher: Path, tmp_path: Path
+):
+    run = tmp_path / "run"
+    Trainer(distill_recipe, data, run, threads=1, teacher=teacher).save()
+    other = Trainer(teacher_recipe.model_copy(update={"seed": 1}), data, tmp_path / "other", threads=1)
+    other.save()
+    with pytest.raises(UsageError, match="run learns from another teacher"):
+        Trainer(distill_recipe, data, run, threads=1, resume=True, teacher=tmp_path / "other" / "ema.safetensors")
+    Trainer(distill_recipe, data, run, threads=1, resume=True, teacher=teacher)
+    state = torch.load(run / "checkpoint.pt", weights_only=True)
+    del state["origin"]  # as before teachers were noted
+    torch.save(state, run / "checkpoint.pt")
+    Trainer(distill_recipe, data, run, threads=1, resume=True, teacher=other.run / "ema.safetensors")
+
+
 def test_teachers_that_do_not_fit_are_told(distill_recipe: Recipe, teacher: Path, tmp_path: Path, data: Path):
     assert isinstance(load_teacher(teacher, distill_recipe), Teacher)
     assert isinstance(load_teacher(teacher.parent, distill_recipe), Teacher)  # the folder of its run

@@ -9,7 +9,7 @@ import typer
 
 from .options import Quiet, choose
 from .output import Output
-from .train import TRAIN_DEVICES, need_torch, tell_export, train_to_the_end
+from .train import TRAIN_DEVICES, need_one_start, need_torch, tell_export, train_to_the_end
 from .training_plan import tell_plan
 
 
@@ -94,6 +94,7 @@ def distill(
       restorect distill low-light-s-distilled --data ./pictures --teacher runs/low-light-teacher-small/ema.safetensors
     """
     choose("--device", device, TRAIN_DEVICES)
+    need_one_start(resume, init)
     need_torch()
     from ..training.choice import RUNS, distilling
     from ..training.distillation import naming_its_teacher, task_of

@@ -120,6 +120,7 @@ def train(
         net = net.removeprefix("student-")
     if recipe is not None and recipe_option is not None:
         raise UsageError(f"two recipes are named, {recipe} and {recipe_option}", "leave one out")
+    need_one_start(resume, init)
     need_torch()
     from ..training.choice import choose_recipe
 
@@ -225,6 +226,11 @@ def tell_export(spec: StudentSpec, folder: Path, out: Output) -> None:
         f"restorect enhance IN --task {spec.task} --model {as_model(folder)}",
         {"name": spec.name, "folder": str(folder), "parameters": spec.parameters},
     )
+
+
+def need_one_start(resume: bool, init: Path | None) -> None:
+    if resume and init is not None:
+        raise UsageError("--resume goes on from the run's own weights, not from those of --init", "leave one out")
 
 
 def need_torch() -> None:

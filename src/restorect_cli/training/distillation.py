@@ -12,6 +12,8 @@ In the first phase only the prior learns, from the first two: the velocity net n
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,7 @@ class Distillation(Objective):
             raise ValueError("the recipe has no [distill] table")
         self.distill: DistillRecipe = recipe.distill
         self.teacher = teacher.requires_grad_(False).eval()
+        self.origin = digest(teacher.state_dict())
         w, d = student.shape.width, teacher.shape.width
         self.aside = Adapters((2 * w, w), (4 * d, 2 * d)) if self.distill.maps_weight else nn.Module()
         self.weights = {
@@ -119,6 +122,15 @@ class Distillation(Objective):
         if len(own[0]) == 0:
             return torch.stack([m.sum() for m in own]).sum()
         return over_layers(flex if self.distill.maps == "flex" else matched, wanted, own).sum()
+
+
+def digest(weights: Mapping[str, Tensor]) -> str:
+    """Short name of a net's weights: the same for the same names and bytes, whichever file held them."""
+    sha = hashlib.sha256()
+    for name in sorted(weights):
+        sha.update(name.encode())
+        sha.update(weights[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return sha.hexdigest()[:16]
 
 
 def load_teacher(path: Path, recipe: Recipe) -> Teacher:

@@ -254,6 +254,7 @@ class Trainer:
             "format": 2,
             "version": self.stage.version,
             "recipe": self.recipe.model_dump_json(),
+            "origin": self.stage.origin,
             "iteration": self.iteration,
             "model": self.model.state_dict(),
             "aside": self.stage.aside.state_dict(),
@@ -300,6 +301,10 @@ class Trainer:
             raise UsageError(
                 f"{self.run} was trained with another recipe, with another {keys}",
                 "resume with the same one or name another folder",
+            )
+        if state.get("origin", self.stage.origin) != self.stage.origin:  # older checkpoints do not tell
+            raise UsageError(
+                f"{self.run} learns from another teacher", "resume with the same one or name another folder"
             )
         if state.get("version", 1) != self.stage.version:
             raise InputError(f"checkpoint {path} is of another version of restorect", "start anew in another folder")

@@ -44,6 +44,9 @@ class Stage(nn.Module):
     version = 1
     """What the saved weights mean; weights of another version are refused."""
 
+    origin = ""
+    """What the run learns from beside its recipe and data, as a digest; a resumed run must match it."""
+
     partial = False
     """Whether some iterations leave parameters without a gradient."""
 
