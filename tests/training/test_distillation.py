@@ -84,6 +84,12 @@ def test_the_first_phase_trains_the_prior_alone(distill_recipe: Recipe):
     assert set(stage(batch(), 1)) == {"flow", "consistency", "output", "maps", "vector", "velocity"}
 
 
+@pytest.mark.parametrize(("iterations", "first"), [(1, 0), (3, 2), (100, 90)])
+def test_the_first_phase_leaves_something_of_the_run(distill_recipe: Recipe, iterations: int, first: int):
+    recipe = distill_recipe.model_copy(update={"iterations": iterations})
+    assert shaken(recipe, first_phase=0.9).first_phase == first
+
+
 def test_terms_of_weight_zero_are_left_out(distill_recipe: Recipe):
     stage = shaken(distill_recipe, latent="off", maps_weight=0.0, output_weight=0.0)
     assert set(stage(batch(), 0)) == {"flow", "consistency"}

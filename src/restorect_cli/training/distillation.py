@@ -56,7 +56,8 @@ class Distillation(Objective):
         generates = self.distill.vector_weight or self.distill.velocity_weight
         self.flow = student.prior.flow if generates else None
         self.asks = self.flow is not None or self.distill.maps_weight > 0 or self.distill.output_weight > 0
-        self.first_phase = 0 if self.flow is None else round(recipe.iterations * self.distill.first_phase)
+        most = recipe.iterations - 1  # rounded up, it could take the whole of a short run
+        self.first_phase = 0 if self.flow is None else min(most, round(recipe.iterations * self.distill.first_phase))
         self.partial = self.first_phase > 0
 
     def forward(self, batch: Tensors, iteration: int) -> dict[str, Tensor]:
