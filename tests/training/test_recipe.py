@@ -59,3 +59,20 @@ def test_the_recipe_of_the_guide_is_valid(tmp_path: Path):
     path = tmp_path / "guide.toml"
     path.write_text(guide.split("```toml\n")[1].split("```")[0], encoding="utf-8")
     assert [source.degrade for source in load_recipe(str(path)).source] == ["rain-light", "rain-heavy", "pair", "none"]
+
+
+@pytest.mark.parametrize("value", ["inf", "nan"])
+@pytest.mark.parametrize("key", ["learning_rate", "source.0.weight", "distill.maps_weight"])
+def test_numbers_are_finite(tmp_path: Path, key: str, value: str):
+    values = {"learning_rate": "1e-3", "source.0.weight": "1", "distill.maps_weight": "0.1"} | {key: value}
+    path = tmp_path / "r.toml"
+    path.write_text(
+        f"""task = "derain"
+iterations = 5
+learning_rate = {values["learning_rate"]}
+distill = {{maps_weight = {values["distill.maps_weight"]}}}
+source = [{{folder = "a", degrade = "none", weight = {values["source.0.weight"]}}}]
+"""
+    )
+    with pytest.raises(UsageError, match=f"key '{key}'.*finite"):
+        load_recipe(str(path))

@@ -34,10 +34,13 @@ Degradation = Literal[
 ]
 
 
+CONFIG = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
 class SourceRecipe(BaseModel):
     """One stream of training pairs; `weight` is its share of the samples."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = CONFIG
 
     folder: str  # below the data folder: photographs, or pairs in input/ and target/
     degrade: Degradation
@@ -55,7 +58,7 @@ class SourceRecipe(BaseModel):
 class DistillRecipe(BaseModel):
     """What a student learns from a teacher (training/distillation.py); a weight of 0 leaves a term out."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = CONFIG
 
     teacher: Literal["teacher-tiny", "teacher-small", "teacher-paper"] | None = None  # None: as its file says
     first_phase: float = Field(0.15, ge=0, lt=1)  # share of the run, at its start, in which only the prior learns
@@ -70,7 +73,7 @@ class DistillRecipe(BaseModel):
 class Recipe(BaseModel):
     """What is trained, on what, for how long."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = CONFIG
 
     # what
     task: Literal["low-light", "derain", "denoise", "raindrop"]
