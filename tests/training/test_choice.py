@@ -59,6 +59,14 @@ def test_a_teacher_has_a_recipe_of_its_own_with_the_data(tmp_path: Path):
     assert distilling(tmp_path / "elsewhere") is None
 
 
+def test_a_teacher_by_a_students_recipe_has_nothing_of_the_student(tmp_path: Path):
+    """As `degrade` wrote recipes before there were teachers'."""
+    (tmp_path / "recipe.toml").write_text(RECIPE.replace("[[", "final_l2 = 0.25\nstart_share = 0.65\n[[", 1))
+    taught = choose_recipe(None, tmp_path, net="teacher-tiny").recipe
+    assert (taught.net, taught.final_l2, taught.start_share) == ("teacher-tiny", 0.0, 0.5)
+    assert Recipe.model_validate_json(taught.model_dump_json()) == taught  # a distillation can read the record
+
+
 def test_what_is_said_beside_a_named_recipe_must_agree_with_it(tmp_path: Path, own: str):
     assert choose_recipe(own, tmp_path, task="derain", net="tiny").run == Path("runs/my")
     with pytest.raises(UsageError, match="is for derain, not raindrop"):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from restorect_cli.errors import InputError, UsageError
-from restorect_cli.training.recipe import load_recipe, shipped_recipes
+from restorect_cli.training.recipe import STUDENTS_OWN, TEACHERS_OWN, Recipe, load_recipe, shipped_recipes
 from restorect_cli.training.stages import student_shape
 
 
@@ -75,4 +75,45 @@ source = [{{folder = "a", degrade = "none", weight = {values["source.0.weight"]}
 """
     )
     with pytest.raises(UsageError, match=f"key '{key}'.*finite"):
+        load_recipe(str(path))
+
+
+FOREIGN = {
+    "teacher-tiny": {
+        "context": 8,
+        "target": "velocity",
+        "grid": "uniform",
+        "loss": "l2",
+        "final_l2": 0.2,
+        "detail_weight": 0.5,
+        "start_share": 1.0,
+        "consistency": "cheap",
+        "consistency_weight": 0.1,
+        "consistency_steps": [2],
+        "consistency_share": 1.0,
+        "distill": {},
+    },
+    "s": {"oracle_share": 0.5, "hvi_weight": 0.0},
+}
+
+
+@pytest.mark.parametrize(("net", "key"), [(net, key) for net, keys in FOREIGN.items() for key in keys])
+def test_what_a_net_is_not_trained_by_is_refused(recipe: Recipe, net: str, key: str):
+    assert set(FOREIGN["teacher-tiny"]) == set(STUDENTS_OWN) and set(FOREIGN["s"]) == set(TEACHERS_OWN)
+    record = recipe.model_copy(update={"net": net}).model_dump()  # every key at its default: as a run's record
+    assert Recipe.model_validate(record).net == net
+    with pytest.raises(ValueError, match=f"is not trained by {key}|no context block|only a student learns"):
+        Recipe.model_validate(record | {key: FOREIGN[net][key]})
+    other = "s" if net != "s" else "teacher-tiny"
+    taken = Recipe.model_validate(record | {"net": other, key: FOREIGN[net][key]}).with_net(net)
+    assert taken == Recipe.model_validate(record)
+
+
+def test_what_is_wrong_with_several_keys_is_said_of_none(tmp_path: Path):
+    path = tmp_path / "r.toml"
+    path.write_text(
+        'task = "derain"\nnet = "teacher-tiny"\nstart_share = 1\niterations = 5\n'
+        '[[source]]\nfolder="a"\ndegrade="none"\nweight=1\n'
+    )
+    with pytest.raises(UsageError, match=r"r\.toml: a teacher is not trained by start_share: leave that away"):
         load_recipe(str(path))

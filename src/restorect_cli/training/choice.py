@@ -25,7 +25,8 @@ class Choice:
 def choose_recipe(named: str | None, data: Path, *, task: str | None = None, net: str | None = None) -> Choice:
     """The recipe `named`; else recipe.toml in the `data` folder (for a teacher teacher.toml); else that of the `task`.
 
-    `net` takes the place of the net of a recipe that was not named. Raises UsageError where nothing says which
+    `net` takes the place of the net of a recipe that was not named, and what only that one was trained by is left out.
+    Raises UsageError where nothing says which
     recipe, or where it is one of another task, or a named one of another net; and what `load_recipe` raises.
     """
     teaches = net is not None and called(net) == net  # a student's net is called by its size alone
@@ -45,13 +46,13 @@ def choose_recipe(named: str | None, data: Path, *, task: str | None = None, net
     recipe = load_recipe(name)
     if task not in (None, recipe.task):
         raise UsageError(f"recipe {name} is for {recipe.task}, not {task}", "leave --task out or name another recipe")
-    if net not in (None, recipe.net):
+    if net is not None and net != recipe.net:
         if named is not None:
             raise UsageError(
-                f"recipe {name} trains {called(recipe.net)}, not {called(net or recipe.net)}",
+                f"recipe {name} trains {called(recipe.net)}, not {called(net)}",
                 "leave --net out or change its net",
             )
-        recipe = recipe.model_copy(update={"net": net})
+        recipe = recipe.with_net(net)
     return Choice(recipe, name, RUNS / _run_name(name, recipe, own=name == str(own)))
 
 

@@ -118,7 +118,39 @@ class Recipe(BaseModel):
             raise ValueError("only a student learns from a teacher: `net` must be s, m or tiny")
         if self.context and self.net.startswith("teacher"):
             raise ValueError("a teacher has no context block: leave `context` away")
+        # By value, not by presence: the record of a run names every key.
+        ignored = [key for key, default in _foreign(self.net).items() if getattr(self, key) != default]
+        if ignored:
+            kind = "a teacher" if self.net.startswith("teacher") else "a student"
+            raise ValueError(f"{kind} is not trained by {', '.join(ignored)}: leave that away")
         return self
+
+    def with_net(self, net: str) -> Recipe:
+        """The recipe for another net; what that one is not trained by goes back to its default."""
+        return self.model_copy(update={**_foreign(net), "net": net})
+
+
+STUDENTS_OWN = (
+    "context",
+    "target",
+    "grid",
+    "loss",
+    "final_l2",
+    "detail_weight",
+    "start_share",
+    "consistency",
+    "consistency_weight",
+    "consistency_steps",
+    "consistency_share",
+    "distill",
+)
+TEACHERS_OWN = ("oracle_share", "hvi_weight")
+
+
+def _foreign(net: str) -> dict[str, object]:
+    """The keys that only nets of the other kind heed, and their defaults."""
+    keys = STUDENTS_OWN if net.startswith("teacher") else TEACHERS_OWN
+    return {key: Recipe.model_fields[key].default for key in keys}
 
 
 def load_recipe(name_or_path: str) -> Recipe:
@@ -146,7 +178,8 @@ def load_recipe(name_or_path: str) -> Recipe:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"recipe {name_or_path}, key {where!r}", first["msg"]) from error
+        key = f", key {where!r}" if where else ""  # what keys say together is at none of them
+        raise UsageError(f"recipe {name_or_path}{key}", first["msg"].removeprefix("Value error, ")) from error
 
 
 def shipped_recipes() -> list[str]:
