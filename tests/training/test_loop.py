@@ -71,6 +71,20 @@ def test_a_loss_that_is_not_a_number_stops_and_keeps_the_checkpoint(data: Path, 
     assert (tmp_path / "run" / "checkpoint.pt").read_bytes() == kept
 
 
+def test_a_cpu_out_of_memory_is_told(data: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    trainer = Trainer(recipe, data, tmp_path / "run", threads=1)
+    monkeypatch.setattr(trainer, "shared", lambda *inputs: torch.empty(1 << 50))  # torch's own error, 4 PiB
+    with pytest.raises(RestorectError, match="ran out of memory at iteration 0: use a smaller batch"):
+        trainer.step()
+
+    def wrong(*inputs: object) -> None:
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr(trainer, "shared", wrong)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        trainer.step()
+
+
 def test_a_full_disk_keeps_the_checkpoint(data: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     run = tmp_path / "run"
     trainer = Trainer(recipe, data, run, threads=1)

@@ -14,7 +14,7 @@ from restorect_cli.errors import UsageError
 from restorect_cli.training.data import PairStream
 from restorect_cli.training.loop import Trainer
 from restorect_cli.training.nets.student import SHAPES, Student
-from restorect_cli.training.ranks import Ranks
+from restorect_cli.training.ranks import Ranks, join
 from restorect_cli.training.recipe import Recipe
 
 from .conftest import MINIATURE
@@ -39,6 +39,23 @@ def test_shares_of_numbers():
 def test_more_processes_than_samples(data: Path, recipe: Recipe, tmp_path: Path):
     with pytest.raises(UsageError, match="a batch of 2 cannot be shared among 3"):
         Trainer(recipe, data, tmp_path / "run", ranks=Ranks(2, 3))
+
+
+@pytest.mark.parametrize(
+    ("group", "said"),
+    [
+        ({"WORLD_SIZE": "2"}, "asks for 2 processes, and RANK, MASTER_ADDR, MASTER_PORT is not set: .*torchrun"),
+        ({"WORLD_SIZE": "2", "RANK": "0", "MASTER_PORT": "1"}, "and MASTER_ADDR is not set: .*torchrun"),
+        ({"WORLD_SIZE": "two"}, "must be numbers .*'two'.*torchrun"),
+    ],
+)
+def test_half_a_group_is_told(monkeypatch: pytest.MonkeyPatch, group: dict[str, str], said: str):
+    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in group.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match=said), join("cpu"):
+        pass
 
 
 def run_together(count: int, arguments: list[str]) -> list[str]:

@@ -183,24 +183,29 @@ class Trainer:
 
     def step(self) -> Losses:
         """One optimiser step on batch number `iteration`, of which this process computes its share."""
-        recipe, ranks = self.recipe, self.ranks
-        self.optimiser.set_rate(learning_rate(recipe, self.iteration))
-        batch = self._tensors(self.stream.batch(self.iteration, ranks.rank, ranks.count))
         try:
-            with torch.autocast(self.device.type, torch.bfloat16):
-                terms: dict[str, Tensor] = self.shared(batch, self.iteration)
-            # This process's parts of the means over the whole batch.
-            means = ranks.total(torch.stack(list(terms.values())).detach()).tolist()
-            self._need_finite(sum(means), "loss")
-            loss = self.stage.loss(terms)
-            self.optimiser.zero_grad()
-            # Times the processes, because their gradients are then averaged.
-            (loss * ranks.count).backward()  # type: ignore[no-untyped-call]
-        except torch.OutOfMemoryError as error:
+            return self._step()
+        except (RuntimeError, MemoryError) as error:
+            if not _out_of_memory(error):
+                raise
             raise RestorectError(
                 f"the device ran out of memory at iteration {self.iteration}",
                 f"use a smaller batch or crop_px, or more processes ({folded(error)})",
             ) from error
+
+    def _step(self) -> Losses:
+        recipe, ranks = self.recipe, self.ranks
+        self.optimiser.set_rate(learning_rate(recipe, self.iteration))
+        batch = self._tensors(self.stream.batch(self.iteration, ranks.rank, ranks.count))
+        with torch.autocast(self.device.type, torch.bfloat16):
+            terms: dict[str, Tensor] = self.shared(batch, self.iteration)
+        # This process's parts of the means over the whole batch.
+        means = ranks.total(torch.stack(list(terms.values())).detach()).tolist()
+        self._need_finite(sum(means), "loss")
+        loss = self.stage.loss(terms)
+        self.optimiser.zero_grad()
+        # Times the processes, because their gradients are then averaged.
+        (loss * ranks.count).backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.parameters, recipe.gradient_clip)
         self._need_finite(float(norm), "gradient")
         self.optimiser.step()
@@ -361,6 +366,14 @@ class Trainer:
 
         statistics = torch.from_numpy(batch.statistics).to(self.device)
         return Tensors(image(batch.y), image(batch.x), image(batch.thumb), image(batch.clean_thumb), statistics)
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """On a CPU torch has no class of its own for it: only the text tells, as c10/core/impl/alloc_cpu.cpp words it."""
+    said = str(error)
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(
+        words in said for words in ("not enough memory", "can't allocate memory")
+    )
 
 
 @contextlib.contextmanager

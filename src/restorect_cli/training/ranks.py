@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, distributed
 
-from ..errors import DeviceError
+from ..errors import DeviceError, UsageError
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,30 @@ class Ranks:
         return values
 
 
+def _place() -> tuple[int, int, int]:
+    """Rank, number of processes and rank on this machine."""
+    fix = "start it through torchrun, or unset WORLD_SIZE to train in one process"
+    try:
+        rank, count, local = (
+            int(os.environ.get(name, usual))
+            for name, usual in (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
+        )
+    except ValueError as error:
+        raise UsageError(f"WORLD_SIZE, RANK and LOCAL_RANK must be numbers ({error})", fix) from None
+    missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
+    if count > 1 and missing:
+        raise UsageError(f"WORLD_SIZE asks for {count} processes, and {', '.join(missing)} is not set", fix)
+    return rank, count, local
+
+
 @contextmanager
 def join(device: str) -> Iterator[Ranks]:
     """The process's place in the group that torchrun describes in the environment; alone if there is none.
 
-    Raises DeviceError when `device` is cuda and this process has no GPU of its own.
+    Raises DeviceError when `device` is cuda and this process has no GPU of its own, UsageError when the environment
+    describes only part of a group.
     """
-    count, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
-    local = int(os.environ.get("LOCAL_RANK", "0"))
+    rank, count, local = _place()
     if device == "cuda":
         found = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if local >= found:
