@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from restorect_cli.training.export import load_weights
 from restorect_cli.training.loop import Trainer
 from restorect_cli.training.nets.student import Student
 from restorect_cli.training.nets.teacher import TEACHERS, Teacher
+from restorect_cli.training.plot import NOT_LOSSES, read_log
 from restorect_cli.training.ranks import Ranks
 from restorect_cli.training.recipe import Recipe
 from restorect_cli.training.stage import Tensors
@@ -160,6 +162,22 @@ def test_a_distilled_run_resumes_bit_for_bit_and_loads_as_a_student(
     student, found = load_weights(tmp_path / "whole" / "ema.safetensors")
     assert found == distill_recipe and student.shape.vectors == 32
     assert not any("teacher" in name or "aside" in name for name in student.state_dict())
+
+
+def test_the_loss_of_a_log_is_the_weighted_sum_in_both_phases(
+    data: Path, distill_recipe: Recipe, teacher: Path, tmp_path: Path
+):
+    recipe = distill_recipe.model_copy(update={"log_every": 1})
+    trainer = Trainer(recipe, data, tmp_path / "run", threads=1, teacher=teacher)
+    trainer.train()
+    lines = map(json.loads, (tmp_path / "run" / "log.jsonl").read_text().splitlines())
+    first, *rest = ({k: v for k, v in line.items() if k not in NOT_LOSSES} for line in lines if "loss" in line)
+    assert set(first) == {"loss", "vector", "velocity"}
+    for record in (first, *rest):
+        terms = {name: value for name, value in record.items() if name != "loss"}
+        assert record["loss"] == pytest.approx(sum(trainer.stage.weights[n] * v for n, v in terms.items()), abs=1e-5)
+    assert len(rest) == 2 and all(set(record) == {"loss", *trainer.stage.weights} for record in rest)
+    assert list(read_log(tmp_path / "run" / "log.jsonl")[0])[0] == "loss"
 
 
 def test_a_run_goes_on_with_the_teacher_it_began_with(

@@ -42,6 +42,12 @@ def test_log_has_losses_and_validation(data: Path, recipe: Recipe, tmp_path: Pat
     Trainer(recipe, data, tmp_path / "run", threads=1).train()
     records = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [r["iteration"] for r in records if "loss" in r] == [2, 4, 6]
+    assert set(records[0]) == {
+        "iteration",
+        "loss",
+        "learning_rate",
+        "seconds_per_iteration",
+    }  # its one term is the loss
     assert set(records[-2].get("validation", records[-1].get("validation"))) == {"photos:gaussian", "pairs:pair"}
 
 

@@ -129,7 +129,7 @@ def test_a_teacher_is_trained_resumed_and_measured_both_ways(
     for name, value in whole.ema.weights.items():
         assert torch.equal(value, second.ema.weights[name]), name
     records = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
-    assert {"loss", "inner", "hvi", "retinex"} <= set(records[0])
+    assert {"loss", *TERMS} <= set(records[0])
     assert set(records[-2].get("validation", records[-1].get("validation"))) == {
         "pairs:pair",
         "pairs:pair with the truth",

@@ -4,7 +4,7 @@
       recipe.json        what is trained; a resumed run must match it
       checkpoint.pt      everything it takes to go on (written aside, then renamed)
       ema.safetensors    the weights to export
-      log.jsonl          losses, seconds, validation PSNR
+      log.jsonl          `loss`, which is minimised, and its terms; seconds; validation PSNR
       loss.png           the log as a picture, drawn whenever training stops
 
 The checkpoint holds tensors and numbers only and is read with `weights_only=True`.
@@ -60,7 +60,7 @@ class Progress:
 
 
 Losses = dict[str, float]
-"""Terms of one step, means over its batch; the first leads."""
+"""Of one step, means over its batch: "loss", the weighted sum that is minimised, and each term by its name."""
 
 
 class Ema:
@@ -163,7 +163,7 @@ class Trainer:
         while self.iteration < recipe.iterations:
             losses.append(self.step())
             self.iteration += 1
-            latest, at_end, validation = next(iter(losses[-1].values())), self.iteration == recipe.iterations, None
+            latest, at_end, validation = losses[-1]["loss"], self.iteration == recipe.iterations, None
             if self.ranks.leads and (at_end or self.iteration % recipe.validate_every == 0):
                 validation = self.validate()
                 self._log({"iteration": self.iteration, "validation": validation})
@@ -210,7 +210,7 @@ class Trainer:
         self._need_finite(float(norm), "gradient")
         self.optimiser.step()
         self.ema.update(self.model, self.iteration)
-        return dict(zip(terms, means, strict=True))
+        return self.stage.losses(dict(zip(terms, means, strict=True)))
 
     def _need_finite(self, value: float, what: str) -> None:
         """Stop before weights are spoilt, so that no checkpoint ever holds them."""
@@ -334,11 +334,10 @@ class Trainer:
 
     def _log_losses(self, losses: list[Losses], seconds: float) -> None:
         record: dict[str, Any] = {"iteration": self.iteration}
-        leading = next(iter(losses[0]))
-        for name in self.stage.weights:
+        for name in ("loss", *self.stage.weights):
             values = [step[name] for step in losses if name in step]
             if values:
-                record["loss" if name == leading else name] = round(float(np.mean(values)), 6)
+                record[name] = round(float(np.mean(values)), 6)
         record["learning_rate"] = learning_rate(self.recipe, self.iteration)
         record["seconds_per_iteration"] = round(seconds / len(losses), 4)
         self._log(record)

@@ -55,8 +55,9 @@ def plot(log: Path, target: Path) -> None:
 
 
 def read_log(log: Path) -> tuple[Curves, Curves]:
-    """Losses and validation PSNR by name, as (iteration, value).
+    """Losses and validation PSNR by name, as (iteration, value); `loss` is the weighted sum of the others.
 
+    In logs of older runs it is the first of the terms, which has no line of its own there.
     Iterations that a resumed run did twice count as they were last; a line cut short by a crash is left out.
     """
     curves: list[dict[str, dict[float, float]]] = [{}, {}]

@@ -55,12 +55,19 @@ class Stage(nn.Module):
         self.aside = nn.Module()
 
     def forward(self, batch: Tensors, iteration: int) -> dict[str, Tensor]:
-        """This process's part of every term: its samples' sum over the size of the whole batch. The first leads."""
+        """This process's part of every term: its samples' sum over the size of the whole batch."""
         raise NotImplementedError
 
     def loss(self, terms: Mapping[str, Tensor]) -> Tensor:
         """The weighted sum; of a term of weight 0 not even a gradient of zeros is computed."""
         return torch.stack([self.weights[name] * term for name, term in terms.items() if self.weights[name]]).sum()
+
+    def losses(self, means: Mapping[str, float]) -> dict[str, float]:
+        """What is logged of a step: `loss`, the weighted sum, and the terms by name; one that is all of it but once."""
+        live = {name: weight for name, weight in self.weights.items() if weight}
+        loss = sum(live[name] * mean for name, mean in means.items() if name in live)
+        alone = set(live) if list(live.values()) == [1.0] else set()
+        return {"loss": loss} | {name: mean for name, mean in means.items() if name not in alone}
 
     def restored(self, net: nn.Module, batch: Tensors) -> dict[str, Tensor]:
         """Pictures (B,3,H,W) that `net`, a copy of the stage's own, makes of `batch`, by how; "" is as in use."""
