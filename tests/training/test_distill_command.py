@@ -131,6 +131,7 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(distill: Distill):
         (RECIPE + 'teacher = "teacher-paper"\n', None, 2, "holds teacher-tiny, not teacher-paper"),
         (RECIPE + 'teacher = "teacher-huge"\n', None, 2, "key 'distill.teacher'"),
         (RECIPE.replace('"tiny"', '"teacher-tiny"'), None, 2, "only a student learns from a teacher"),
+        (RECIPE.split("[distill]")[0].replace('"tiny"', '"teacher-tiny"'), None, 2, "trains a teacher-tiny, and only"),
     ],
 )
 def test_what_does_not_fit_is_told_on_one_line(distill: Distill, text: str, teacher: str | None, code: int, said: str):

@@ -166,6 +166,10 @@ def naming_its_teacher(recipe: Recipe, path: Path) -> Recipe:
 
     A recipe without a [distill] table gets the usual weights.
     """
+    if recipe.net in TEACHERS:
+        raise UsageError(
+            f"the recipe trains a {recipe.net}, and only a student learns from a teacher", "change its net"
+        )
     load_teacher(path, recipe)
     taught = _read(path)[0]
     own = {} if recipe.distill is None else recipe.distill.model_dump()
