@@ -56,9 +56,9 @@ def downpour() -> FloatImage:
 
 def large_drops() -> FloatImage:
     """Drops three times as large as the network has met."""
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng(7)
     image = photograph("coffee")
-    return noise.to_8_bit(raindrop.drops(image, rng, coverage=0.6, picture_height_px=3 * image.shape[0]))
+    return noise.to_8_bit(raindrop.drops(image, rng, coverage=1.5, picture_height_px=3 * image.shape[0]))
 
 
 FAILURES: dict[str, Callable[[], FloatImage]] = {
