@@ -19,7 +19,8 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -163,13 +164,18 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def outcome(measurement: Callable[[], None]) -> int:
+    """Exit code of a script; what could not be measured is told on one line."""
     try:
-        measure(parse(arguments))
+        measurement()
     except RestorectError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    return outcome(partial(measure, parse(arguments)))
 
 
 if __name__ == "__main__":

@@ -12,14 +12,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from measure_quality import located, pictures, read, told
+from measure_quality import located, outcome, pictures, read, told
 from safetensors import safe_open
 
-from restorect_cli.errors import InputError, RestorectError
+from restorect_cli.errors import InputError
 from restorect_cli.metrics import match_mean, psnr, ssim
 from restorect_cli.prior import thumbnail
 from restorect_cli.training.distillation import load_teacher, task_of
@@ -73,12 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("weights", type=Path, help="the ema.safetensors of a teacher's run")
     parser.add_argument("folder", type=Path)
     args = parser.parse_args(arguments)
-    try:
-        measure(args.weights, args.folder)
-    except RestorectError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
+    return outcome(partial(measure, args.weights, args.folder))
 
 
 if __name__ == "__main__":

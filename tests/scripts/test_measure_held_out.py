@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from restorect_cli import Restorer
 from restorect_cli.metrics import psnr
 from restorect_cli.training.data import load_items, split
 
-from .conftest import load_script
+from .conftest import ROOT, load_script
 
 RECIPE = """
 task = "low-light"
@@ -23,6 +24,12 @@ folder = "pairs"
 degrade = "pair"
 weight = 1
 """
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(ROOT / "scripts")  # it imports measure_quality
+    return load_script("measure_held_out")
 
 
 @pytest.fixture
@@ -39,9 +46,9 @@ def data(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_only_held_out_pictures_are_scored(data: Path, capsys: pytest.CaptureFixture[str]):
+def test_only_held_out_pictures_are_scored(script: ModuleType, data: Path, capsys: pytest.CaptureFixture[str]):
     arguments = [str(data / "own.toml"), "--data", str(data), "--size", "48", "--threads", "1"]
-    assert load_script("measure_held_out").main(arguments) == 0
+    assert script.main(arguments) == 0
     line = capsys.readouterr().out
     held = split(load_items(data / "pairs", True, 48))[1]
     assert len(held) == 1 and "1 pictures of 48 x 48" in line
@@ -52,7 +59,7 @@ def test_only_held_out_pictures_are_scored(data: Path, capsys: pytest.CaptureFix
     assert after == pytest.approx(psnr(Restorer("low-light", threads=1).restore(degraded), clean), abs=0.05)
 
 
-def test_a_missing_folder_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_missing_folder_is_told(script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "own.toml").write_text(RECIPE, encoding="utf-8")
-    assert load_script("measure_held_out").main([str(tmp_path / "own.toml"), "--data", str(tmp_path)]) != 0
+    assert script.main([str(tmp_path / "own.toml"), "--data", str(tmp_path)]) != 0
     assert "lacks folders that the recipe names: pairs" in capsys.readouterr().err
