@@ -26,8 +26,8 @@ def choose_recipe(named: str | None, data: Path, *, task: str | None = None, net
     """The recipe `named`; else recipe.toml in the `data` folder (for a teacher teacher.toml); else that of the `task`.
 
     `net` takes the place of the net of a recipe that was not named, and what only that one was trained by is left out.
-    Raises UsageError where nothing says which
-    recipe, or where it is one of another task, or a named one of another net; and what `load_recipe` raises.
+    Raises UsageError where nothing says which recipe, or where it is one of another task, or a named one of another
+    net; and what `load_recipe` raises.
     """
     teaches = net is not None and called(net) == net  # a student's net is called by its size alone
     own = data / (TEACHER_FILE if teaches and (data / TEACHER_FILE).is_file() else RECIPE_FILE)

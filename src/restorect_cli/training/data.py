@@ -257,11 +257,11 @@ class PairStream:
             if key not in parts:
                 parts[key] = split(load_items(root / source.folder, key[1], recipe.crop_px))
         every_held = [item for _, held in parts.values() for item in held]
+        parts = {key: (of_other_scenes(train, every_held), held) for key, (train, held) in parts.items()}
         self.train: list[list[Item]] = []
         self.validation: list[list[Item]] = []
         for source in recipe.source:
             train, held = parts[source.folder, source.degrade == "pair"]
-            train = of_other_scenes(train, every_held)
             if not train:
                 raise InputError(f"{root / source.folder} shows held-out scenes alone", "add pictures of other scenes")
             if source.match_exposure:  # after the split, which looks at the thumbnails that this changes

@@ -36,6 +36,7 @@ from ..lines import folded
 from .atomic import replace_file
 from .checkpoint import read_checkpoint, reason
 from .data import Batch, PairStream
+from .memory import out_of_memory
 from .nets.student import Student, made_to_fit
 from .optimiser import Optimiser
 from .plot import plot
@@ -186,7 +187,7 @@ class Trainer:
         try:
             return self._step()
         except (RuntimeError, MemoryError) as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
             raise RestorectError(
                 f"the device ran out of memory at iteration {self.iteration}",
@@ -365,14 +366,6 @@ class Trainer:
 
         statistics = torch.from_numpy(batch.statistics).to(self.device)
         return Tensors(image(batch.y), image(batch.x), image(batch.thumb), image(batch.clean_thumb), statistics)
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """On a CPU torch has no class of its own for it: only the text tells, as c10/core/impl/alloc_cpu.cpp words it."""
-    said = str(error)
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(
-        words in said for words in ("not enough memory", "can't allocate memory")
-    )
 
 
 @contextlib.contextmanager

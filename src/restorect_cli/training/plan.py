@@ -14,6 +14,7 @@ from ..errors import RestorectError
 from ..lines import folded
 from ..prior import THUMB_SHAPE
 from .data import PairStream
+from .memory import out_of_memory
 from .optimiser import Optimiser
 from .ranks import Ranks
 from .recipe import Recipe
@@ -21,8 +22,6 @@ from .stage import Stage, Tensors
 from .stages import make_stage
 
 BATCHES = 3  # timed of the pictures: one sample can take many times as long as another
-
-_CPU_MEMORY_WORDS = ("DefaultCPUAllocator", "not enough memory")  # torch has no class of its own for it
 
 
 @dataclass(frozen=True)
@@ -58,8 +57,7 @@ def make_plan(recipe: Recipe, data: Path, device: str, teacher: Path | None = No
     try:
         return _plan(recipe, data, device, teacher)
     except (RuntimeError, MemoryError) as error:
-        known = isinstance(error, (torch.OutOfMemoryError, MemoryError))
-        if not known and not any(words in str(error) for words in _CPU_MEMORY_WORDS):
+        if not out_of_memory(error):
             raise
         side = recipe.crop_px
         raise RestorectError(

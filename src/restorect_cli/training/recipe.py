@@ -116,8 +116,6 @@ class Recipe(BaseModel):
     def _net_has_what_is_asked(self) -> Recipe:
         if self.distill is not None and self.net.startswith("teacher"):
             raise ValueError("only a student learns from a teacher: `net` must be s, m or tiny")
-        if self.context and self.net.startswith("teacher"):
-            raise ValueError("a teacher has no context block: leave `context` away")
         # By value, not by presence: the record of a run names every key.
         ignored = [key for key, default in _foreign(self.net).items() if getattr(self, key) != default]
         if ignored:

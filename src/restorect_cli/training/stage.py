@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -29,7 +30,7 @@ def shown_to_encoders(batch: Tensors, task: str) -> tuple[Tensor, Tensor]:
     return (batch.thumb, batch.clean_thumb) if task == "low-light" else (batch.y, batch.x)
 
 
-class Stage(nn.Module):
+class Stage(nn.Module, ABC):
     """A net in training. DistributedDataParallel sees one forward per step."""
 
     net: nn.Module
@@ -54,9 +55,9 @@ class Stage(nn.Module):
         super().__init__()
         self.aside = nn.Module()
 
+    @abstractmethod
     def forward(self, batch: Tensors, iteration: int) -> dict[str, Tensor]:
         """This process's part of every term: its samples' sum over the size of the whole batch."""
-        raise NotImplementedError
 
     def loss(self, terms: Mapping[str, Tensor]) -> Tensor:
         """The weighted sum; of a term of weight 0 not even a gradient of zeros is computed."""
@@ -69,10 +70,10 @@ class Stage(nn.Module):
         alone = set(live) if list(live.values()) == [1.0] else set()
         return {"loss": loss} | {name: mean for name, mean in means.items() if name not in alone}
 
+    @abstractmethod
     def restored(self, net: nn.Module, batch: Tensors) -> dict[str, Tensor]:
         """Pictures (B,3,H,W) that `net`, a copy of the stage's own, makes of `batch`, by how; "" is as in use."""
-        raise NotImplementedError
 
+    @abstractmethod
     def inner_convolutions(self) -> list[Tensor]:
         """Weights of convolutions that `Optimiser` steps as matrices."""
-        raise NotImplementedError
