@@ -22,17 +22,17 @@ import numpy as np
 import torch
 
 from restorect_cli import Restorer
+from restorect_cli.bench.metrics import gmsd, psnr
 from restorect_cli.bench.niqe import niqe
-from restorect_cli.flow import GridKind, Solver, Target, sample, time_grid
-from restorect_cli.metrics import gmsd, psnr
+from restorect_cli.degrade import noise, rain
+from restorect_cli.degrade.noise import FloatImage
+from restorect_cli.degrade.table import Degradation, Scene
+from restorect_cli.engine.flow import GridKind, Solver, Target, sample, time_grid
+from restorect_cli.recipes.recipe import Recipe, SourceRecipe
 from restorect_cli.training.data import Batch, Item, PairStream, collate, draw
-from restorect_cli.training.degrade import noise, rain
-from restorect_cli.training.degrade.noise import FloatImage
-from restorect_cli.training.degrade.table import Degradation, Scene
 from restorect_cli.training.export import load_weights
 from restorect_cli.training.loop import VALIDATION_PICTURES, Trainer
 from restorect_cli.training.nets.student import Student
-from restorect_cli.training.recipe import Recipe, SourceRecipe
 
 DOCS = Path(__file__).parents[1] / "docs"
 STEPS = (1, 2, 3, 4, 5, 10)

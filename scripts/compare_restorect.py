@@ -24,13 +24,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from restorect_cli.metrics import match_mean, psnr, ssim
-from restorect_cli.models.names import called
+from restorect_cli.bench.metrics import match_mean, psnr, ssim
+from restorect_cli.names import called
+from restorect_cli.recipes.recipe import DistillRecipe, Recipe, SourceRecipe
 from restorect_cli.training.data import PairStream
 from restorect_cli.training.loop import Progress, Trainer
 from restorect_cli.training.nets.teacher import TEACHERS
 from restorect_cli.training.plot import PAPER, panel
-from restorect_cli.training.recipe import DistillRecipe, Recipe, SourceRecipe
 
 DOCS = Path(__file__).parents[1] / "docs"
 MEASURE_PX = 192

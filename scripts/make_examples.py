@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image
 from skimage import data
 
-from restorect_cli.training.degrade import darkness, noise, rain, raindrop
-from restorect_cli.training.degrade.noise import FloatImage
+from restorect_cli.degrade import darkness, noise, rain, raindrop
+from restorect_cli.degrade.noise import FloatImage
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 QUALITY = 95

@@ -15,9 +15,9 @@ from PIL import Image
 from skimage import data
 
 from restorect_cli import Restorer
+from restorect_cli.degrade import darkness, noise, rain, raindrop
+from restorect_cli.degrade.noise import FloatImage
 from restorect_cli.models import store
-from restorect_cli.training.degrade import darkness, noise, rain, raindrop
-from restorect_cli.training.degrade.noise import FloatImage
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"

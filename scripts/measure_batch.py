@@ -29,8 +29,8 @@ from restorect_cli.batch.plan import Item
 from restorect_cli.batch.scan import Found
 from restorect_cli.batch.work import Work, threads_each
 from restorect_cli.cli.batch import MOST_JOBS
+from restorect_cli.files import Repairer, Settings
 from restorect_cli.jobs import Job
-from restorect_cli.repair import Repairer, Settings
 
 
 def make_photographs(folder: Path, count: int, megapixels: float) -> list[Path]:

@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 from measure_quality import outcome
 
-from restorect_cli.metrics import match_mean, psnr
+from restorect_cli.bench.metrics import match_mean, psnr
+from restorect_cli.engine.runtime import Graph
 from restorect_cli.models.store import find
-from restorect_cli.runtime import Graph
+from restorect_cli.recipes.recipe import load_recipe
 from restorect_cli.training.data import Batch, PairStream
-from restorect_cli.training.recipe import load_recipe
 
 Array = np.ndarray
 

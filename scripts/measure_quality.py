@@ -28,8 +28,8 @@ from PIL import Image
 
 from restorect_cli import Restorer
 from restorect_cli.bench.datasets import find_dataset
+from restorect_cli.bench.metrics import psnr
 from restorect_cli.errors import InputError, RestorectError
-from restorect_cli.metrics import psnr
 
 EXTENSIONS = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
 

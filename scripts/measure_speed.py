@@ -24,7 +24,7 @@ from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
 from restorect_cli import Restorer
-from restorect_cli.runtime import ort
+from restorect_cli.engine.runtime import ort
 from restorect_cli.training.nets.student import SHAPES, Student
 
 SIDE = 3072

@@ -20,14 +20,14 @@ import torch
 from measure_quality import located, outcome, pictures, read, told
 from safetensors import safe_open
 
+from restorect_cli.bench.metrics import match_mean, psnr, ssim
+from restorect_cli.engine.prior import thumbnail
 from restorect_cli.errors import InputError
-from restorect_cli.metrics import match_mean, psnr, ssim
-from restorect_cli.prior import thumbnail
-from restorect_cli.training.distillation import load_teacher, task_of
+from restorect_cli.recipes.recipe import Recipe
 from restorect_cli.training.nets.teacher import Teacher
-from restorect_cli.training.recipe import Recipe
-from restorect_cli.training.stage import Tensors, shown_to_encoders
-from restorect_cli.training.teaching import WITH_TRUTH
+from restorect_cli.training.stages.distillation import load_teacher, task_of
+from restorect_cli.training.stages.stage import Tensors, shown_to_encoders
+from restorect_cli.training.stages.teaching import WITH_TRUTH
 
 Array = np.ndarray
 

@@ -13,7 +13,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from restorect_cli.picture import Meta, Picture
+from restorect_cli.images.picture import Meta, Picture
+from restorect_cli.recipes.recipe import Recipe, SourceRecipe
 
 Array = NDArray[Any]
 
@@ -152,3 +153,22 @@ def image_file(tmp_path: Path) -> Callable[[bytes, str], Path]:
         return path
 
     return make
+
+
+@pytest.fixture
+def recipe() -> Recipe:
+    """A recipe that trains on the photographs of `data` in seconds."""
+    return Recipe(
+        task="denoise",
+        net="tiny",
+        iterations=6,
+        batch=2,
+        crop_px=32,
+        warmup=2,
+        validate_every=6,
+        log_every=2,
+        source=(
+            SourceRecipe(folder="photos", degrade="gaussian", weight=0.5),
+            SourceRecipe(folder="pairs", degrade="pair", weight=0.5),
+        ),
+    )

@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support.check_data import DATA
 
 from restorect_cli import Restorer
-from restorect_cli.metrics import psnr
-
-from .check_data import DATA
+from restorect_cli.bench.metrics import psnr
 
 
 def read(path: Path) -> np.ndarray:

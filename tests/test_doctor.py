@@ -4,9 +4,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from clean_home import clean_home
+from support.clean_home import clean_home
 
-from restorect_cli import doctor, runtime
+from restorect_cli import doctor
+from restorect_cli.engine import runtime
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +31,9 @@ def test_every_problem_has_a_fix(weights: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(doctor, "_installed_version", lambda package: "1.0")
     monkeypatch.setattr(doctor, "LIBRARIES", {"nothing": "no_such_module"})
     monkeypatch.setattr(doctor, "available_memory_bytes", lambda: 10**9)
-    monkeypatch.setattr("restorect_cli.runtime.usable_devices", lambda: {"cpu": "it broke", "cuda": "not built in"})
+    monkeypatch.setattr(
+        "restorect_cli.engine.runtime.usable_devices", lambda: {"cpu": "it broke", "cuda": "not built in"}
+    )
     found = problems()
     assert set(found) == {"nothing", "onnxruntime packages", "cpu", "memory", "denoise-s"}
     assert all(finding.fix for finding in found.values())
@@ -43,7 +46,7 @@ def test_one_runtime_package_is_no_conflict(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_broken_onnxruntime_is_a_finding_and_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "restorect_cli.runtime", None)  # its import fails from now on
+    monkeypatch.setitem(sys.modules, "restorect_cli.engine.runtime", None)  # its import fails from now on
     assert set(problems()) == {"onnxruntime", "all"}
 
 

@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 
 from restorect_cli import Restorer
-from restorect_cli.metrics import psnr
+from restorect_cli.bench.metrics import psnr
+from restorect_cli.engine.restorer import BLEND_PX
+from restorect_cli.engine.runtime import Graph
+from restorect_cli.engine.tiling import smallest_tile_px
 from restorect_cli.models import store
 from restorect_cli.models.specs import METADATA_KEY, parse_spec
-from restorect_cli.restore import BLEND_PX
-from restorect_cli.runtime import Graph
-from restorect_cli.tiling import smallest_tile_px
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 EXAMPLES = REPOSITORY / "examples"

@@ -14,9 +14,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .engine.restorer import Restorer
     from .errors import DeviceError, InputError, ModelError, OutputError, RestorectError, UsageError
-    from .repair import Outcome, restore_file
-    from .restore import Restorer
+    from .files import Outcome, restore_file
 
 __version__ = "0.1.0"
 
@@ -33,7 +33,7 @@ __all__ = [
     "restore_file",
 ]
 
-_HOMES = {"Restorer": "restore", "restore_file": "repair", "Outcome": "repair"}
+_HOMES = {"Restorer": "engine.restorer", "restore_file": "files", "Outcome": "files"}
 
 
 def __getattr__(name: str) -> Any:

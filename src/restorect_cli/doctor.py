@@ -18,7 +18,7 @@ from types import ModuleType
 
 from . import __version__
 from .errors import ModelError
-from .lines import folded
+from .one_line import folded
 
 # Packages that install the same `onnxruntime` module; with two of them, whichever came last overwrote the other.
 RUNTIME_PACKAGES = (
@@ -29,7 +29,7 @@ RUNTIME_PACKAGES = (
     "onnxruntime-rocm",
 )
 # package -> module; onnxruntime by way of the module that imports it without its telemetry
-LIBRARIES = {"numpy": "numpy", "pillow": "PIL", "pyvips": "pyvips", "onnxruntime": "restorect_cli.runtime"}
+LIBRARIES = {"numpy": "numpy", "pillow": "PIL", "pyvips": "pyvips", "onnxruntime": "restorect_cli.engine.runtime"}
 LOW_MEMORY_BYTES = 1_500_000_000  # what a 48-megapixel photograph may take
 
 
@@ -94,7 +94,7 @@ def _runtime_conflict() -> Iterator[Finding]:
 def _runtime() -> ModuleType | None:
     """The one module that uses onnxruntime, or None where that does not load."""
     try:
-        return importlib.import_module(".runtime", __package__)
+        return importlib.import_module(".engine.runtime", __package__)
     except (ImportError, OSError):
         return None
 

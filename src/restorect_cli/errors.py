@@ -17,7 +17,7 @@ for.
 
 from __future__ import annotations
 
-from .lines import printable
+from .one_line import printable
 
 
 class RestorectError(Exception):

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clean_home import clean_home
 from PIL import Image
+from support.clean_home import clean_home
 
 from restorect_cli.batch.cluster import Cluster
 from restorect_cli.batch.plan import Item
 from restorect_cli.batch.scan import Found
 from restorect_cli.batch.work import Work
-from restorect_cli.repair import Settings
+from restorect_cli.files import Settings
 
 pytest.importorskip("distributed")
 

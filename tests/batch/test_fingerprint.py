@@ -4,13 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from clean_home import clean_home
-from identity_students import write_student
+from support.clean_home import clean_home
+from support.identity_students import write_student
 
 from restorect_cli.batch.fingerprint import settings_hash, students
 from restorect_cli.errors import ModelError
-from restorect_cli.picture import WriteOptions
-from restorect_cli.repair import Settings
+from restorect_cli.files import Settings
+from restorect_cli.images.picture import WriteOptions
 
 
 @pytest.fixture

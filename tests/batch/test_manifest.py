@@ -5,12 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.manifest_records import record
 
 from restorect_cli.batch.manifest import Manifest, Past, load_past, manifest_path, read_records
 from restorect_cli.batch.shard import WHOLE, Shard
 from restorect_cli.errors import DiskFullError, OutputError
-
-from .records import record
 
 
 def write(path: Path, *records: object) -> None:

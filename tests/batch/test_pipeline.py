@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clean_home import clean_home
 from PIL import Image
+from support.clean_home import clean_home
 
 from restorect_cli.batch import pipeline as pipelines
 from restorect_cli.batch import work as steps
@@ -17,7 +17,7 @@ from restorect_cli.batch.plan import Item
 from restorect_cli.batch.scan import Found
 from restorect_cli.batch.work import Result, Work
 from restorect_cli.errors import DeviceError, DiskFullError, InputError, OutputError
-from restorect_cli.repair import Repairer, Settings
+from restorect_cli.files import Repairer, Settings
 
 
 @pytest.fixture

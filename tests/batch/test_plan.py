@@ -4,14 +4,13 @@ import dataclasses
 from typing import Any
 
 import pytest
+from support.manifest_records import WRITTEN, record
 
 from restorect_cli.batch.manifest import Past
 from restorect_cli.batch.plan import Item, Planner, Wanted
 from restorect_cli.batch.scan import Found, Signature
 from restorect_cli.batch.shard import Shard
 from restorect_cli.errors import UsageError
-
-from .records import WRITTEN, record
 
 FORMATS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".tif": "tiff", ".webp": "webp"}
 EXTENSIONS = {*FORMATS, ".gif", ".bmp"}

@@ -6,12 +6,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from clean_home import clean_home
+from support.clean_home import clean_home
 
 from restorect_cli.batch.run import Batch, Options, default_output
 from restorect_cli.batch.work import Result, Work
 from restorect_cli.errors import InputError, RestorectError, UnavailableError, UsageError
-from restorect_cli.repair import Settings
+from restorect_cli.files import Settings
 
 
 class Executor:

@@ -5,14 +5,14 @@ import pickle
 from pathlib import Path
 
 import pytest
-from clean_home import clean_home
 from PIL import Image
+from support.clean_home import clean_home
 
 from restorect_cli.batch.plan import Item
 from restorect_cli.batch.scan import Found
 from restorect_cli.batch.work import STAGES, Work, do, make_folder, threads_each
 from restorect_cli.errors import DiskFullError, OutputError
-from restorect_cli.repair import Repairer, Settings
+from restorect_cli.files import Repairer, Settings
 
 
 @pytest.mark.parametrize(("threads", "at_once", "each"), [(2, 1, 2), (2, 2, 1), (16, 4, 13), (1, 3, 1)])

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clean_home import clean_home
 from PIL import Image
+from support.clean_home import clean_home
 
 MakePairs = Callable[..., Path]
 

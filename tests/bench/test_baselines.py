@@ -4,16 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx_students import make_student
 from PIL import Image
+from support.onnx_students import make_student
 
 from restorect_cli.bench import baselines, peers
 from restorect_cli.bench.baselines import BASELINES, baselines_for, guided_filter
 from restorect_cli.bench.methods import MethodSpec, Settings, build, peer_spec
+from restorect_cli.bench.metrics import match_mean, psnr
 from restorect_cli.bench.pictures import add_noise
+from restorect_cli.engine.source import Image as Pixels
 from restorect_cli.errors import InputError, ModelError, UsageError
-from restorect_cli.metrics import match_mean, psnr
-from restorect_cli.source import Image as Pixels
 
 CLEAN = Path(__file__).resolve().parents[2] / "examples" / "clean" / "denoise.jpg"
 SMOOTH = np.asarray(Image.open(CLEAN).convert("RGB").crop((180, 60, 276, 156)), np.float32) / 255

@@ -15,8 +15,8 @@ from PIL import Image
 from typer.main import get_command
 
 from restorect_cli.bench import benchmark, runner
+from restorect_cli.bench.metrics import psnr, ssim
 from restorect_cli.cli.app import app, main
-from restorect_cli.metrics import psnr, ssim
 
 Run = Callable[..., Any]
 VALUES = {"sigma": "25", "limit": "1", "strength": "0.5", "precision": "int8"}  # that the options take; else any word

@@ -8,7 +8,7 @@ from bench.conftest import MakePairs
 from restorect_cli.bench.datasets import DATASETS, demo_sets, find_dataset, named_row
 from restorect_cli.bench.pairing import open_set
 from restorect_cli.errors import InputError, UsageError
-from restorect_cli.models.names import TASKS
+from restorect_cli.names import TASKS
 
 PROMISED = (
     "LOL-v1 LOL-v2-real LOL-v2-syn LIME DICM NPE MEF VV SICE BAID Rain100L Rain100H Test100 RainDrop-A RainDrop-B "

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from restorect_cli.bench.niqe import FEATURES, SHARP_SHARE, fit, niqe, patch_features, pristine_model
+from restorect_cli.engine.source import Image as Pixels
 from restorect_cli.errors import InputError
-from restorect_cli.source import Image as Pixels
 
 CLEAN = sorted((Path(__file__).resolve().parents[2] / "examples" / "clean").glob("*.jpg"))
 

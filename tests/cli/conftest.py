@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clean_home import clean_home
 from PIL import Image
+from support.clean_home import clean_home
 
 from restorect_cli.cli.app import main
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from identity_students import write_student
 from PIL import Image
+from support.identity_students import write_student
 
 from restorect_cli.batch.leftovers import temporary_prefix
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from identity_students import write_student
 from numpy.typing import NDArray
 from PIL import Image
+from support.identity_students import write_student
 
 Run = Callable[..., Any]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_server import HubServer
-from identity_students import write_student, write_weights
+from support.hub_server import HubServer
+from support.identity_students import write_student, write_weights
 
 Run = Callable[..., Any]
 

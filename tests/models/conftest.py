@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from clean_home import clean_home
+from support.clean_home import clean_home
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import onnx
 import pytest
-from identity_students import write_student
+from support.identity_students import write_student
 
 from restorect_cli.errors import ModelError
 from restorect_cli.models.metadata import read_metadata

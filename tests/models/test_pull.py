@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hub_server import HubServer
-from identity_students import write_student, write_weights
+from support.hub_server import HubServer
+from support.identity_students import write_student, write_weights
 
 from restorect_cli.errors import ModelError, OutputError, RestorectError, UsageError
 from restorect_cli.models import store

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from identity_students import spec_fields
+from support.identity_students import spec_fields
 
 from restorect_cli.errors import ModelError
 from restorect_cli.models.specs import FileRecord, Manifest, ManifestEntry, StudentSpec, parse_manifest, parse_spec

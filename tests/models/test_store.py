@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from identity_students import QUALITY, spec_fields, write_student, write_weights
+from support.identity_students import QUALITY, spec_fields, write_student, write_weights
 
 from restorect_cli.errors import ModelError, UsageError
 from restorect_cli.models import store

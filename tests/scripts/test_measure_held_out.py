@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from restorect_cli import Restorer
-from restorect_cli.metrics import psnr
+from restorect_cli.bench.metrics import psnr
 from restorect_cli.training.data import load_items, split
 
 from .conftest import ROOT, load_script

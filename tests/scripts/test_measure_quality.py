@@ -9,9 +9,9 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from clean_home import clean_home
 from PIL import Image
 from scripts.conftest import ROOT, load_script
+from support.clean_home import clean_home
 
 from restorect_cli.models.specs import parse_manifest
 

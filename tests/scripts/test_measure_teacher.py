@@ -9,12 +9,12 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from restorect_cli.recipes.recipe import Recipe, SourceRecipe
 from restorect_cli.training.data import collate, thumbnail
 from restorect_cli.training.nets.teacher import TEACHERS, VERSION, Teacher
 from restorect_cli.training.ranks import Ranks
-from restorect_cli.training.recipe import Recipe, SourceRecipe
-from restorect_cli.training.stage import Tensors
-from restorect_cli.training.teaching import Teaching
+from restorect_cli.training.stages.stage import Tensors
+from restorect_cli.training.stages.teaching import Teaching
 
 from .conftest import ROOT, load_script
 

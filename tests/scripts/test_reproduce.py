@@ -7,9 +7,9 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from identity_students import write_student
 from PIL import Image
 from scripts.conftest import load_script
+from support.identity_students import write_student
 
 from restorect_cli.models import store
 

@@ -4,30 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 pytest.importorskip("torch", reason="training needs the extra `train`")
 
-from restorect_cli.training.nets.encoders import EncoderShape
-from restorect_cli.training.nets.teacher import TEACHERS, TeacherShape
-from restorect_cli.training.recipe import DistillRecipe, Recipe, SourceRecipe
+from support.miniature import MINIATURE
+from support.photographs import picture, save
 
-
-def picture(seed: int, height: int = 64, width: int = 72) -> np.ndarray:
-    """Smooth colour waves with an edge, (H,W,3) float32 in [0,1], different for each seed."""
-    rng = np.random.default_rng(seed)
-    rows, columns = np.mgrid[:height, :width] / 20.0
-    waves = [np.sin(rng.uniform(0.5, 2) * rows + rng.uniform(0.5, 2) * columns + rng.uniform(0, 6)) for _ in range(3)]
-    image = 0.5 + 0.35 * np.stack(waves, axis=-1)
-    image[:, int(rng.integers(10, width - 10)) :] *= 0.6
-    return image.astype(np.float32)
-
-
-def save(image: np.ndarray, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)).save(path)
+from restorect_cli.recipes.recipe import DistillRecipe, Recipe
+from restorect_cli.training.nets.teacher import TEACHERS
 
 
 @pytest.fixture
@@ -40,27 +25,6 @@ def data(tmp_path: Path) -> Path:
         save(picture(seed), root / "pairs" / "target" / f"{seed}.png")
         save(0.5 * picture(seed), root / "pairs" / "input" / f"{seed}.png")
     return root
-
-
-@pytest.fixture
-def recipe() -> Recipe:
-    return Recipe(
-        task="denoise",
-        net="tiny",
-        iterations=6,
-        batch=2,
-        crop_px=32,
-        warmup=2,
-        validate_every=6,
-        log_every=2,
-        source=(
-            SourceRecipe(folder="photos", degrade="gaussian", weight=0.5),
-            SourceRecipe(folder="pairs", degrade="pair", weight=0.5),
-        ),
-    )
-
-
-MINIATURE = TeacherShape(8, (1, 1, 1, 1), 1, (1, 2, 2, 4), encoder=EncoderShape(width=8, blocks=1, latent_dim=16))
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from restorect_cli.errors import OutputError
+from restorect_cli.recipes.recipe import Recipe
 from restorect_cli.training.card import card, last_validation, write_card
 from restorect_cli.training.export import describe
 from restorect_cli.training.nets.student import Student
-from restorect_cli.training.recipe import Recipe
-from restorect_cli.training.stages import student_shape
+from restorect_cli.training.stages.table import student_shape
 
 
 def test_a_card_tells_what_is_known(distill_recipe: Recipe, tmp_path: Path):

@@ -5,9 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support.photographs import picture, save
 
+from restorect_cli.degrade.table import Scene
+from restorect_cli.engine.prior import statistics_batch
 from restorect_cli.errors import InputError
-from restorect_cli.prior import statistics_batch
+from restorect_cli.recipes.recipe import Recipe
 from restorect_cli.training.data import (
     Item,
     PairStream,
@@ -19,10 +22,6 @@ from restorect_cli.training.data import (
     thumbnail,
     with_matched_exposure,
 )
-from restorect_cli.training.degrade.table import Scene
-from restorect_cli.training.recipe import Recipe
-
-from .conftest import picture, save
 
 
 def test_batch_depends_on_the_recipe_and_its_number_only(data: Path, recipe: Recipe):

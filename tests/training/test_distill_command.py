@@ -9,17 +9,16 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from support.photographs import picture
 
 from restorect_cli.cli.app import main
+from restorect_cli.engine.restorer import Restorer
 from restorect_cli.models.store import find
-from restorect_cli.restore import Restorer
+from restorect_cli.recipes.recipe import Recipe, load_recipe
 from restorect_cli.training import export as exporting
-from restorect_cli.training.distillation import naming_its_teacher
 from restorect_cli.training.export import load_weights
 from restorect_cli.training.loop import Trainer
-from restorect_cli.training.recipe import Recipe, load_recipe
-
-from .conftest import picture
+from restorect_cli.training.stages.distillation import naming_its_teacher
 
 RECIPE = """
 task = "denoise"

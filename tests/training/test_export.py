@@ -9,18 +9,17 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from support.photographs import picture, save
 
 from restorect_cli.cli.app import main
+from restorect_cli.engine.restorer import Restorer
 from restorect_cli.errors import InputError, ModelError, OutputError
 from restorect_cli.models.store import find
-from restorect_cli.restore import Restorer
+from restorect_cli.recipes.recipe import Recipe
 from restorect_cli.training import export as exporting
 from restorect_cli.training.export import describe, export, load_weights
 from restorect_cli.training.loop import Trainer
 from restorect_cli.training.nets.student import SHAPES, Student
-from restorect_cli.training.recipe import Recipe
-
-from .conftest import picture, save
 
 _traced: dict[str, onnx.ModelProto] = {}
 
@@ -80,8 +79,8 @@ def test_a_net_trained_at_the_start_alone_takes_one_step(recipe: Recipe, changes
 
 
 def exporting_inputs(image: np.ndarray) -> tuple[torch.Tensor, ...]:
-    from restorect_cli.prior import prior_inputs
-    from restorect_cli.source import ArraySource
+    from restorect_cli.engine.prior import prior_inputs
+    from restorect_cli.engine.source import ArraySource
 
     prior = prior_inputs(ArraySource(image))
     nchw = [torch.from_numpy(a.transpose(2, 0, 1)[None].copy()) for a in (image, prior.thumb)]

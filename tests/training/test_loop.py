@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from restorect_cli.errors import InputError, OutputError, RestorectError, UsageError
+from restorect_cli.recipes.recipe import Recipe
 from restorect_cli.training import loop
 from restorect_cli.training.loop import Trainer
-from restorect_cli.training.recipe import Recipe
 
 
 def weights(trainer: Trainer) -> list[torch.Tensor]:

@@ -5,17 +5,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.miniature import MINIATURE
 
 from restorect_cli.errors import RestorectError
+from restorect_cli.recipes.recipe import Recipe
 from restorect_cli.training import plan as planning
 from restorect_cli.training.data import PairStream
 from restorect_cli.training.loop import Trainer
 from restorect_cli.training.nets.teacher import Teacher
 from restorect_cli.training.optimiser import Optimiser
 from restorect_cli.training.plan import Phase, Plan, make_plan
-from restorect_cli.training.recipe import Recipe
-
-from .conftest import MINIATURE
 
 
 def test_hours_are_those_of_all_phases():

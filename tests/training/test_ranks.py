@@ -9,15 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.miniature import MINIATURE
 
 from restorect_cli.errors import UsageError
+from restorect_cli.recipes.recipe import Recipe
 from restorect_cli.training.data import PairStream
 from restorect_cli.training.loop import Trainer
 from restorect_cli.training.nets.student import SHAPES, Student
 from restorect_cli.training.ranks import Ranks, join
-from restorect_cli.training.recipe import Recipe
-
-from .conftest import MINIATURE
 
 
 def test_shares_of_a_batch_make_the_whole_batch(data: Path, recipe: Recipe):
@@ -129,7 +128,7 @@ from restorect_cli.training.loop import Trainer
 from restorect_cli.training.nets.encoders import EncoderShape
 from restorect_cli.training.nets.teacher import TEACHERS, TeacherShape
 from restorect_cli.training.ranks import join
-from restorect_cli.training.recipe import Recipe
+from restorect_cli.recipes.recipe import Recipe
 
 TEACHERS["teacher-tiny"] = {MINIATURE!r}
 root = Path(sys.argv[1])

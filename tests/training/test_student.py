@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from restorect_cli.recipes.recipe import load_recipe
 from restorect_cli.training.nets.student import SHAPES, Student, StudentShape, made_to_fit, receptive_radius_px
-from restorect_cli.training.recipe import load_recipe
 
 CONTEXT = replace(SHAPES["tiny"], context=12)
 

@@ -12,13 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from support.photographs import picture, save
 
 from restorect_cli.cli.app import main
 from restorect_cli.training import loop
 from restorect_cli.training.data import PairStream
 from restorect_cli.training.loop import Trainer
-
-from .conftest import picture, save
 
 RECIPE = """
 task = "low-light"

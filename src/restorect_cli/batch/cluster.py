@@ -19,10 +19,10 @@ from importlib.util import find_spec
 from typing import Any
 
 from .. import __version__
+from ..engine.runtime import check_threads
 from ..errors import DeviceError, OutputError, RestorectError, UsageError
-from ..lines import folded
-from ..repair import Repairer, Settings
-from ..runtime import check_threads
+from ..files import Repairer, Settings
+from ..one_line import folded
 from .work import STAGES, Result, Work, do, threads_each
 
 PER_THREAD = 2  # images waiting at a worker, so that it never waits for us

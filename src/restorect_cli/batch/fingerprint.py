@@ -7,9 +7,9 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from ..files import AUTO, AUTO_TASKS, Settings
 from ..models import store
-from ..models.names import SIZES
-from ..repair import AUTO, AUTO_TASKS, Settings
+from ..names import SIZES
 
 
 def student_hash(student: store.Student) -> str:

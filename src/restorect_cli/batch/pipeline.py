@@ -14,8 +14,8 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from ..repair import Decoded, Outcome, Repairer
-from ..vips import pyvips
+from ..files import Decoded, Outcome, Repairer
+from ..images.vips import pyvips
 from . import work as steps
 from .work import ImageError, Restored, Result, Work
 

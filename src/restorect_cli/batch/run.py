@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Protocol
 
 from ..errors import InputError, RestorectError, UnavailableError, UsageError
-from ..picture import FORMATS
-from ..repair import Outcome, Settings
+from ..files import Outcome, Settings
+from ..names import EXTENSIONS, FORMATS
 from . import fingerprint
 from .leftovers import owner, sweep
 from .manifest import Manifest, Past, Record, Status, load_past, manifest_path
@@ -21,9 +21,6 @@ from .scan import Found, look, scan
 from .shard import WHOLE, Shard
 from .watch import Retries, arrivals
 from .work import Result, Work, make_folder, planned_failure
-
-EXTENSIONS = frozenset({*FORMATS, ".gif", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm"})
-
 
 RAW_EXTENSIONS = (".heic", ".heif", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2")
 """What cameras and telephones write and is not read here."""

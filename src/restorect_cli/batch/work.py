@@ -11,9 +11,9 @@ from typing import TypeVar
 
 from .. import images
 from ..errors import DeviceError, DiskFullError, InputError, OutputError, RestorectError
-from ..lines import folded
-from ..picture import Picture
-from ..repair import Decoded, Outcome, Repairer
+from ..files import Decoded, Outcome, Repairer
+from ..images.picture import Picture
+from ..one_line import folded
 from .leftovers import temporary_prefix
 from .plan import Item
 

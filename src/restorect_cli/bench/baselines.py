@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engine.source import Image
 from ..errors import ModelError, UsageError
-from ..metrics import to_levels
-from ..source import Image
 from .methods import Method
+from .metrics import to_levels
 
 Filter = Callable[[Image, float | None], NDArray[Any]]
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import __version__
+from ..engine.restorer import Precision
+from ..engine.runtime import check_threads
 from ..errors import InputError, RestorectError, UsageError
 from ..models import store
-from ..models.names import TASKS
-from ..restore import Precision
-from ..runtime import check_threads
+from ..names import TASKS
 from .baselines import baseline, baselines_for
 from .datasets import SIGMAS, Located, demo_sets, find_dataset
 from .journal import Journal, Row, journal_path

@@ -10,7 +10,7 @@ from PIL import ImageDraw
 
 from .. import images
 from ..errors import InputError, OutputError, UsageError
-from ..metrics import to_levels
+from .metrics import to_levels
 from .pictures import as_rgb
 from .records import write_bytes
 from .report import picture_data, render

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import InputError, UsageError
-from ..models.names import TASKS
+from ..names import TASKS
 
 Layout = Literal["pairs", "clean", "single"]
 """pairs: degraded and clean pictures; clean: noise is added to them; single: degraded ones without a reference."""

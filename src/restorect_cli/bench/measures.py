@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.source import Image
 from ..errors import UsageError
-from ..lines import folded
-from ..metrics import match_mean, psnr, ssim, to_levels
-from ..source import Image
+from ..one_line import folded
+from .metrics import match_mean, psnr, ssim, to_levels
 from .niqe import niqe
 
 Score = Callable[[Image, Image | None], float]

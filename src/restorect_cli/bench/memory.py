@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..source import Image
+from ..engine.source import Image
 from .methods import MethodSpec, Settings, build
 
 SECONDS = 900

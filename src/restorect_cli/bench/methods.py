@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from ..engine.restorer import Precision, Restorer
+from ..engine.source import Image
 from ..errors import UsageError
-from ..restore import Precision, Restorer
-from ..source import Image
 
 Kind = Literal["input", "restorect", "baseline", "peer-onnx", "peer-command"]
 

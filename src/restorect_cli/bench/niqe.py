@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
+from ..engine.source import Image
 from ..errors import InputError
-from ..metrics import to_levels
-from ..source import Image
+from .metrics import to_levels
 
 Array = NDArray[np.float64]
 

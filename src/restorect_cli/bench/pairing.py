@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
+from ..names import is_picture
 from .datasets import Located, layout_hint
-
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".avif", ".ppm", ".gif"})
 
 INPUT_FOLDERS = ("input", "inputs", "low", "rainy", "rain", "data", "lq", "noisy", "degraded", "source", "input_crops")
 TARGET_FOLDERS = (
@@ -166,7 +165,7 @@ def _pictures(folder: Path, problems: list[str]) -> list[Path]:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file()
+    return is_picture(path.name) and path.is_file()
 
 
 def _paired(degraded: list[Path], clean: list[Path], problems: list[str]) -> list[Case]:

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as PillowImage
 
+from ..engine.runtime import Graph, resolve_device
+from ..engine.source import Image
 from ..errors import InputError, ModelError, UsageError
-from ..metrics import to_levels
-from ..runtime import Graph, resolve_device
-from ..source import Image
+from .metrics import to_levels
 from .pictures import read_rgb
 
 PAD_MULTIPLE = 32  # of height and width that an ONNX peer is given; networks halve a few times

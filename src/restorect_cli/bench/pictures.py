@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from .. import images
+from ..engine.source import Image
 from ..errors import InputError
-from ..metrics import to_levels
-from ..picture import FULL_SCALE, Picture
-from ..source import Image
+from ..images.picture import FULL_SCALE, Picture
+from .metrics import to_levels
 from .pairing import Case
 
 

@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ..engine.source import Image
 from ..errors import InputError
-from ..source import Image
 from .benchmark import Outcome, SetOutcome
 from .journal import Row
 from .measures import Measure

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.source import Image
 from ..errors import InputError
-from ..source import Image
 from .journal import Journal, Row
 from .measures import Measure
 from .methods import Method, MethodSpec

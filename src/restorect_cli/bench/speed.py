@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..engine.restorer import Precision
+from ..engine.runtime import Graph
+from ..engine.source import Image
 from ..models import store
-from ..restore import Precision
-from ..runtime import Graph
-from ..source import Image
 from .memory import peak_bytes
 from .methods import Method, MethodSpec, Settings, build
 

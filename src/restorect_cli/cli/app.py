@@ -22,7 +22,7 @@ import typer
 
 from .. import __version__
 from ..errors import RestorectError
-from ..lines import folded
+from ..one_line import folded
 from . import batch, bench, compare, degrade, distill, doctor, enhance, models, train
 from .options import help_if_alone
 from .output import Output, let_go_of_broken_streams

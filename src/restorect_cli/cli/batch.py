@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from ..errors import RestorectError, StoppedError, UsageError
-from ..lines import printable
+from ..one_line import printable
 from .options import (
     FORMAT_CHOICES,
     Depth,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from ..batch.run import Batch, Event, Executor, Summary
     from ..batch.scan import Found
     from ..batch.work import Work
-    from ..repair import Settings
+    from ..files import Settings
 
 IF_EXISTS_CHOICES = ("skip", "overwrite", "rename", "error")
 MOST_JOBS = 2  # by default: a second image fills the pauses of the first; each takes about 0.6 GB
@@ -308,8 +308,8 @@ class _Run:
 
         from ..batch.pipeline import Pipeline
         from ..batch.work import threads_each
-        from ..repair import Repairer
-        from ..runtime import check_threads
+        from ..engine.runtime import check_threads
+        from ..files import Repairer
 
         threads = check_threads(settings.threads)
         jobs = jobs or min(MOST_JOBS, threads)

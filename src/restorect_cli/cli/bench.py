@@ -9,7 +9,7 @@ from typing import Annotated, Literal, cast
 import typer
 
 from ..errors import InputError, UsageError
-from ..models.names import TASKS
+from ..names import TASKS
 from .options import DEVICE_CHOICES, Ensemble, Json, Quiet, choose
 from .output import Output, flow_told
 
@@ -279,7 +279,7 @@ def _speed(
 
     from ..bench.methods import Settings
     from ..bench.speed import growth, measure_costs
-    from ..runtime import check_threads
+    from ..engine.runtime import check_threads
 
     most = check_threads(threads)
     counts = [most] if threads is not None or most == 1 else [most, 1]

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import InputError, OutputError
-from ..models.names import TASKS
+from ..names import TASKS
 from .options import Json, Quiet, choose
 from .output import Output
 
@@ -74,7 +74,7 @@ def degrade(
     if severity is not None:
         choose("--severity", severity, SEVERITIES)
 
-    from ..training.pairs import RECIPE_FILE, degradations, list_photographs, make_pairs, write_recipes
+    from ..degrade.pairs import RECIPE_FILE, degradations, list_photographs, make_pairs, write_recipes
 
     kinds = degradations(task, severity)
     photographs, failed = list_photographs(folder, count)

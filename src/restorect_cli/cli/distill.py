@@ -96,11 +96,11 @@ def distill(
     choose("--device", device, TRAIN_DEVICES)
     need_one_start(resume, init)
     need_torch()
-    from ..training.choice import RUNS, distilling
-    from ..training.distillation import naming_its_teacher, task_of
+    from ..recipes.choice import RUNS, distilling
+    from ..recipes.recipe import load_recipe
     from ..training.loop import Trainer
     from ..training.ranks import join
-    from ..training.recipe import load_recipe
+    from ..training.stages.distillation import naming_its_teacher, task_of
 
     name = recipe or distilling(data) or f"{task_of(teacher)}-s-distilled"
     chosen = naming_its_teacher(load_recipe(name), teacher)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError, OutputError, RestorectError, UsageError
-from ..lines import printable
+from ..one_line import printable
 from .options import (
     FORMAT_CHOICES,
     Depth,
@@ -30,8 +30,8 @@ from .output import Output, flow_told, outcome_line, outcome_record, stdout_erro
 from .settings import read_settings
 
 if TYPE_CHECKING:
+    from ..files import Chosen, Outcome, Repairer, Settings
     from ..jobs import Job
-    from ..repair import Chosen, Outcome, Repairer, Settings
 
 
 def enhance(
@@ -125,7 +125,7 @@ def enhance(
     )
 
     from ..jobs import plan_jobs
-    from ..picture import FORMATS
+    from ..names import FORMATS
 
     jobs = plan_jobs(inputs, output, FORMATS, format=settings.write.format, overwrite=overwrite)
     streaming = any(job.target is None for job in jobs)
@@ -139,7 +139,7 @@ def enhance(
 
 def _run_all(jobs: Sequence[Job], settings: Settings, report: Output) -> int:
     """The exit code: 1 if an image failed. A missing model or device fails them all, so that ends the run."""
-    from ..repair import Repairer
+    from ..files import Repairer
 
     code, done = 0, 0
     try:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import UsageError
-from ..models.names import DEVICES, TASKS
+from ..names import DEVICES, TASKS
 
 TASK_CHOICES = ("auto", *TASKS)
 DEVICE_CHOICES = DEVICES

@@ -12,10 +12,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..errors import OutputError
-from ..lines import printable
+from ..one_line import printable
 
 if TYPE_CHECKING:
-    from ..repair import Outcome
+    from ..files import Outcome
 
 Advance = Callable[[int], None]
 

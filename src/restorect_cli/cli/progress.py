@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..lines import printable
+from ..one_line import printable
 from .output import Output
 
 

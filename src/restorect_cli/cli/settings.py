@@ -8,7 +8,7 @@ from ..errors import UsageError
 from .options import DEPTH_CHOICES, DEVICE_CHOICES, FORMAT_CHOICES, STRIP_CHOICES, TASK_CHOICES, choose
 
 if TYPE_CHECKING:
-    from ..repair import Settings
+    from ..files import Settings
 
 
 def read_settings(
@@ -38,8 +38,8 @@ def read_settings(
     if not 0.0 <= strength <= 1.0:
         raise UsageError(f"strength {strength} is out of range", "give a number from 0 to 1")  # NaN passes Typer's own
 
-    from ..picture import WriteOptions
-    from ..repair import Settings
+    from ..files import Settings
+    from ..images.picture import WriteOptions
 
     return Settings(
         task=task,

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import StoppedError, UsageError
-from ..models.names import TASKS, called
+from ..names import TASKS, called
 from .options import Quiet, choose
 from .output import Output
 from .training_plan import tell_plan
 
 if TYPE_CHECKING:
     from ..models.specs import StudentSpec
-    from ..training.choice import Choice
+    from ..recipes.choice import Choice
     from ..training.loop import Progress, Trainer
 
 TRAIN_DEVICES = ("cpu", "cuda")
@@ -122,7 +122,7 @@ def train(
         raise UsageError(f"two recipes are named, {recipe} and {recipe_option}", "leave one out")
     need_one_start(resume, init)
     need_torch()
-    from ..training.choice import choose_recipe
+    from ..recipes.choice import choose_recipe
 
     chosen = choose_recipe(recipe or recipe_option, data, task=task, net=net)
     from ..training.loop import Trainer
@@ -144,7 +144,7 @@ def train(
 
 
 def _tell_of_forerunners(chosen: Choice, out: Output) -> None:
-    from ..training.choice import RUNS, forerunners
+    from ..recipes.choice import RUNS, forerunners
 
     before = forerunners(chosen.recipe)
     if before:

@@ -6,12 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..models.names import called
+from ..names import called
 from .output import Output
 
 if TYPE_CHECKING:
+    from ..recipes.recipe import Recipe
     from ..training.plan import Plan
-    from ..training.recipe import Recipe
 
 
 def tell_plan(

@@ -41,8 +41,8 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..errors import ModelError, OutputError, UsageError
+from ..names import SIZES, TASKS
 from . import store
-from .names import SIZES, TASKS
 from .specs import FileRecord, Manifest, ManifestEntry, Role, parse_manifest
 
 _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)})

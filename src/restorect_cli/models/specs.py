@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..errors import ModelError
-from .names import DEFAULT_REPOSITORY, SIZES, TASKS
+from ..names import DEFAULT_REPOSITORY, SIZES, TASKS
 
 __all__ = [
     "METADATA_KEY",

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import ModelError, UsageError
+from ..names import SIZES, TASKS
 from .metadata import read_metadata
-from .names import SIZES, TASKS
 from .specs import (
     METADATA_KEY,
     FileRecord,

@@ -6,10 +6,10 @@ import json
 import os
 from pathlib import Path
 
+from ..atomic import replace_file
 from ..errors import OutputError
 from ..models.specs import StudentSpec
-from .atomic import replace_file
-from .recipe import Recipe
+from ..recipes.recipe import Recipe
 
 
 def write_card(folder: Path, spec: StudentSpec, recipe: Recipe, log: Path) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from ..lines import folded
-from .recipe import Recipe
+from ..one_line import folded
+from ..recipes.recipe import Recipe
 
 State = dict[str, Any]
 

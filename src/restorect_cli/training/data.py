@@ -20,17 +20,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .. import images, prior
-from ..color import WorkingView
+from .. import images
+from ..degrade import table
+from ..degrade.table import Degradation, Scene
+from ..engine import prior
+from ..engine.prior import THUMB_SHAPE
 from ..errors import InputError
-from ..lines import folded
-from ..picture import to_depth
-from ..prior import THUMB_SHAPE
-from .degrade import table
-from .degrade.table import Degradation, Scene
-from .recipe import Recipe, SourceRecipe
+from ..images.picture import to_depth
+from ..images.view import WorkingView
+from ..names import is_picture
+from ..one_line import folded
+from ..recipes.recipe import Recipe, SourceRecipe
 
-EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 VALIDATION_SHARE = 0.06
 LEAST_ZOOM = 0.4  # share of a thumbnail's sides that `zoomed` leaves at least
 SAME_SCENE = 0.97  # correlation of two shrunken targets above which they show one scene
@@ -82,7 +83,7 @@ def list_pictures(folder: Path) -> list[Path]:
     """Picture files of a folder, sorted by name."""
     if not folder.is_dir():
         raise InputError(f"no such data folder {folder}", "check --data and the folder names in the recipe")
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS)
+    return sorted(p for p in folder.iterdir() if is_picture(p.name))
 
 
 def load_items(folder: Path, pairs: bool, minimum_px: int) -> list[Item]:

@@ -21,16 +21,16 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
+from ..atomic import replace_files
+from ..engine.runtime import Graph
 from ..errors import InputError, ModelError, OutputError
-from ..lines import folded
 from ..models.specs import METADATA_KEY, StudentSpec
 from ..models.store import FILE_NAMES
-from ..runtime import Graph
-from .atomic import replace_files
+from ..one_line import folded
+from ..recipes.recipe import Recipe
 from .nets.student import SIZE_MULTIPLE, STATISTICS, Student, receptive_radius_px
 from .nets.teacher import TEACHERS
-from .recipe import Recipe
-from .stages import student_shape
+from .stages.table import student_shape
 
 OPSET = 20
 PARITY = 2e-5  # largest difference allowed between torch and ONNX Runtime, a two-hundredth of a level

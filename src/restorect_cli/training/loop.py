@@ -31,9 +31,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from ..atomic import replace_file
 from ..errors import InputError, OutputError, RestorectError, UsageError
-from ..lines import folded
-from .atomic import replace_file
+from ..one_line import folded
+from ..recipes.recipe import Recipe
 from .checkpoint import read_checkpoint, reason
 from .data import Batch, PairStream
 from .memory import out_of_memory
@@ -41,9 +42,8 @@ from .nets.student import Student, made_to_fit
 from .optimiser import Optimiser
 from .plot import plot
 from .ranks import Ranks
-from .recipe import Recipe
-from .stage import Tensors
-from .stages import make_stage
+from .stages.stage import Tensors
+from .stages.table import make_stage
 
 CHECKPOINT_SECONDS = 240
 VALIDATION_PX = 192

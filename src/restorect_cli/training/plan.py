@@ -10,16 +10,16 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from ..engine.prior import THUMB_SHAPE
 from ..errors import RestorectError
-from ..lines import folded
-from ..prior import THUMB_SHAPE
+from ..one_line import folded
+from ..recipes.recipe import Recipe
 from .data import PairStream
 from .memory import out_of_memory
 from .optimiser import Optimiser
 from .ranks import Ranks
-from .recipe import Recipe
-from .stage import Stage, Tensors
-from .stages import make_stage
+from .stages.stage import Stage, Tensors
+from .stages.table import make_stage
 
 BATCHES = 3  # timed of the pictures: one sample can take many times as long as another
 

@@ -1,0 +1,367 @@
+"""Pictures to files: what each format holds, how it is packed, and a write that is whole or not there at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import struct
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from ..errors import DiskFullError, OutputError
+from ..one_line import folded
+from . import containers, exif
+from .picture import DEPTHS, Meta, Picture, Pixels, WriteOptions, output_bits, output_format, to_depth
+from .vips import pyvips, to_vips
+
+# Without a source quality to keep. 92 is where the loss of a JPEG drowns in what a restoration is good for; AVIF and
+# WebP count differently, these give about the same PSNR. A source of lower quality than the floor is not followed
+# down: the blocks it had are part of what was just repaired.
+DEFAULT_QUALITY = {"jpeg": 92, "webp": 90, "avif": 85}
+QUALITY_FLOOR = 75
+MAX_SIDE_PX = {"jpeg": 65500, "webp": 16383, "avif": 16384}  # of libjpeg; of the format; of libvips
+AVIF_EFFORT = 2  # 1.5 s per megapixel on a busy core; the default, 4, takes 6 for files 6 % smaller
+WHITE = 255
+
+_ASKING = Lock()
+
+
+@dataclass(frozen=True)
+class _Carried:
+    """The metadata that goes into the file."""
+
+    icc: bytes | None
+    exif: bytes | None
+    xmp: bytes | None
+    iptc: bytes | None
+    dpi: tuple[float, float] | None
+
+
+def encode(picture: Picture, options: WriteOptions | None = None, path: Path | None = None) -> bytes:
+    """The picture as the bytes of a file; `path` serves only to choose the format by its extension.
+
+    JPEG has no alpha: the picture is put on white. JPEG and WebP hold 8 bits, AVIF 12 (and grey as RGB); PNG and TIFF
+    hold all, float in TIFF alone. `write_notes` says what a format cannot hold.
+
+    Raises OutputError.
+    """
+    options = options or WriteOptions()
+    check_fits(picture.meta, options, path)
+    format = output_format(options, path, picture.meta.format)
+    bits = output_bits(picture.meta.bits, options.depth, format)
+    carried = _carried(picture.meta, options)
+    try:
+        image = _with_profile(to_vips(_samples(picture, bits, format)), carried.icc)
+        return _SAVERS[format](image, picture.meta, options, carried)
+    except pyvips.Error as error:
+        raise OutputError(f"cannot encode the result as {format}, {folded(error.detail or error)}", "try PNG") from None
+
+
+def check_fits(meta: Meta, options: WriteOptions, path: Path | None = None) -> None:
+    """Find out, before the work, whether the format holds such a picture. Raises OutputError."""
+    format = output_format(options, path, meta.format)
+    problem = f"cannot write {path or 'the result'}, {format.upper()}"
+    if options.depth is not None and options.depth not in DEPTHS[format]:
+        raise OutputError(
+            f"{problem} cannot hold {options.depth} bits per channel", "use png, tiff or avif, or depth 8"
+        )
+    limit = MAX_SIDE_PX.get(format)
+    if limit and max(meta.width, meta.height) > limit:
+        raise OutputError(
+            f"{problem} holds at most {limit} pixels a side and the image has {meta.width}×{meta.height}", "use PNG"
+        )
+
+
+def write_notes(meta: Meta, options: WriteOptions, path: Path | None = None) -> tuple[str, ...]:
+    """What writing this picture loses, one sentence each; empty where nothing is."""
+    format = output_format(options, path, meta.format)
+    notes = []
+    if meta.has_alpha and format == "jpeg":
+        notes.append("JPEG has no transparency: the picture was put on white")
+    if options.depth is None and meta.bits > (held := max(DEPTHS[format])):
+        notes.append(f"{format.upper()} holds {held} bits per channel, the source has {meta.bits}")
+    if format == "avif" and output_bits(meta.bits, options.depth, format) == 16 and meta.sample_bits > 12:
+        notes.append("AVIF stores 12 of the 16 bits per channel")
+    if meta.is_grey and meta.icc and format in ("webp", "avif") and options.strip != "all":
+        notes.append(f"{format.upper()} has no grey: the grey colour profile was left out")
+    carried = _carried(meta, options)
+    if format == "jpeg":
+        for name in containers.fits_jpeg(carried.exif, carried.xmp, carried.iptc):
+            notes.append(f"the {name} block is too large for a JPEG and was left out")
+    if carried.iptc and format not in ("jpeg", "tiff"):
+        notes.append(f"{format.upper()} has no place for IPTC captions: they were left out")
+    if meta.has_text and options.strip != "all":
+        notes.append("the text chunks of the PNG (comments, settings of a program) were left out")
+    if options.strip == "gps" and meta.xmp and carried.xmp is None:
+        notes.append("the XMP block could not be freed of its position and was left out")
+    return tuple(notes)
+
+
+def write(
+    picture: Picture,
+    path: Path | str,
+    options: WriteOptions | None = None,
+    *,
+    temporary_prefix: str = ".restorect-",
+) -> None:
+    """Write the picture to `path`, whole or not at all; the temporary file's name begins as told and ends in .part.
+
+    The bytes go to a temporary file in the same folder, are forced to the disk, and take the name in one step. A file
+    that is already there is replaced only with `options.overwrite`, also where it appears at the last moment.
+
+    Raises OutputError; nothing is left behind then.
+    """
+    options, path = options or WriteOptions(), Path(path)
+    check_target(path, options.overwrite)  # before the encoding, which may take a while
+    data = encode(picture, options, path)
+    if options.overwrite:
+        path = Path(os.path.realpath(path))  # of a link the file it stands for is replaced, not the link
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=temporary_prefix, suffix=".part", dir=path.parent)
+    except OSError as error:
+        raise _write_error(path, error) from None
+    try:
+        try:
+            _write_all(descriptor, data)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.chmod(temporary, _mode(path))
+        if options.overwrite:
+            os.replace(temporary, path)
+        else:
+            _rename_new(temporary, path)
+    except OSError as error:
+        raise _write_error(path, error) from None
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+
+
+def check_target(path: Path, overwrite: bool) -> None:
+    """Find out before the work, not after it, that the result has no place to go. Writing itself cannot be raced.
+
+    Raises OutputError.
+    """
+    try:
+        named, file = _status(os.lstat, path), _status(os.stat, path)  # a link to nothing has only the first
+    except (OSError, ValueError) as error:
+        raise _write_error(path, error) from None
+    if file and stat.S_ISDIR(file.st_mode):
+        raise OutputError(f"cannot write {path}, it is a folder", "name a file in it")
+    if file and not stat.S_ISREG(file.st_mode):
+        raise OutputError(f"cannot write {path}, it is not a regular file", "name a file, or - for standard output")
+    if named and not overwrite:
+        raise _exists(path)
+    folder = Path(os.path.realpath(path) if overwrite else path).parent
+    if not folder.is_dir():
+        raise _no_folder(path, folder)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write {path}, no permission to write into the folder {folder}", "choose another one")
+
+
+def _status(look: Callable[[Path], os.stat_result], path: Path) -> os.stat_result | None:
+    try:
+        return look(path)
+    except FileNotFoundError:
+        return None
+
+
+def _exists(path: Path) -> OutputError:
+    return OutputError(f"{path} exists already", "choose another name, or allow overwriting (--overwrite)")
+
+
+def _no_folder(path: Path, folder: Path) -> OutputError:
+    return OutputError(f"cannot write {path}, the folder {folder} is not there", "make it, or check the name")
+
+
+def _write_error(path: Path, error: OSError | ValueError) -> OutputError:
+    if isinstance(error, FileExistsError):
+        return _exists(path)
+    if isinstance(error, FileNotFoundError):
+        return _no_folder(path, path.parent)
+    what = getattr(error, "strerror", None) or str(error)
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFullError(f"cannot write {path}, {what}", "make room on the disk")
+    return OutputError(f"cannot write {path}, {what}", "check the folder's permissions and the free space")
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:  # os.write may take less than it is given
+        rest = rest[os.write(descriptor, rest[: 1 << 24]) :]
+
+
+def _mode(path: Path) -> int:
+    """Permissions for the result: those of the file it replaces, else what any new file gets."""
+    with contextlib.suppress(FileNotFoundError):
+        return stat.S_IMODE(path.stat().st_mode)
+    return 0o666 & ~_umask()
+
+
+def _umask() -> int:
+    """Asking means setting it, for all threads; so they ask one after the other."""
+    with _ASKING:
+        mask = os.umask(0o077)
+        os.umask(mask)
+    return mask
+
+
+def _rename_new(temporary: str, path: Path) -> None:
+    """Give the temporary file its name. Raises FileExistsError where that name was taken in the meantime."""
+    if os.name == "nt":
+        os.rename(temporary, path)  # refuses an existing name there
+        return
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError as error:  # a file system without hard links; to reserve the name would show an empty file under it
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(path)) from None
+        os.replace(temporary, path)
+
+
+# --- what goes in --------------------------------------------------------------------------------------------------
+
+
+def _carried(meta: Meta, options: WriteOptions) -> _Carried:
+    if options.strip == "all":
+        return _Carried(meta.icc, None, None, None, None)
+    block, xmp = meta.exif, meta.xmp
+    if options.strip == "gps":
+        xmp = containers.xmp_without_gps(xmp) if xmp else None
+        try:
+            block = exif.without_gps(block) if block else None
+        except (ValueError, struct.error):
+            block = None  # better no EXIF than a position that was to go
+    return _Carried(meta.icc, block, xmp, meta.iptc, meta.dpi)
+
+
+def _samples(picture: Picture, bits: int, format: str) -> Pixels:
+    """H×W×(C or C+1) samples of so many bits: with alpha where the format holds it, else put on white."""
+    pixels = to_depth(picture.pixels, bits)
+    if picture.alpha is None:
+        return np.ascontiguousarray(pixels)
+    if format != "jpeg":
+        return np.concatenate([pixels, to_depth(picture.alpha, bits)[..., None]], axis=2)
+    flat = np.empty_like(pixels)
+    for y in range(0, len(pixels), 256):  # rows at a time: the products are float
+        opaque = to_depth(picture.alpha[y : y + 256], 32)[..., None]
+        flat[y : y + 256] = np.rint(pixels[y : y + 256] * opaque + WHITE * (1 - opaque))
+    return flat
+
+
+def _with_profile(image: Any, icc: bytes | None) -> Any:
+    image = image.copy()
+    if icc:
+        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", icc)
+    return image
+
+
+def _with_dpi(image: Any, dpi: tuple[float, float] | None) -> Any:
+    x, y = dpi or (72.0, 72.0)  # TIFF must say something; 72 is what readers assume
+    image = image.copy(xres=x / 25.4, yres=y / 25.4)
+    image.set_type(pyvips.GValue.gstr_type, "resolution-unit", "in")
+    return image
+
+
+def _quality(format: str, meta: Meta, options: WriteOptions) -> int:
+    if options.quality is not None:
+        return options.quality
+    if format == "jpeg" and meta.jpeg_quality is not None:
+        return max(meta.jpeg_quality, QUALITY_FLOOR)
+    return DEFAULT_QUALITY[format]
+
+
+# --- one saver per format ------------------------------------------------------------------------------------------
+
+
+def _save_jpeg(image: Any, meta: Meta, options: WriteOptions, carried: _Carried) -> bytes:
+    subsample = {True: "on", False: "off", None: "auto"}[meta.jpeg_subsampled if options.quality is None else None]
+    file = image.jpegsave_buffer(Q=_quality("jpeg", meta, options), subsample_mode=subsample, keep="icc")
+    too_large = containers.fits_jpeg(carried.exif, carried.xmp, carried.iptc)
+    return containers.with_jpeg_metadata(
+        file,
+        None if "EXIF" in too_large else carried.exif,
+        None if "XMP" in too_large else carried.xmp,
+        None if "IPTC" in too_large else carried.iptc,
+        carried.dpi,
+    )
+
+
+def _save_png(image: Any, meta: Meta, options: WriteOptions, carried: _Carried) -> bytes:
+    file = image.pngsave_buffer(keep="none")
+    return containers.with_png_metadata(file, carried.icc, carried.exif, carried.xmp, carried.dpi)
+
+
+def _save_tiff(image: Any, meta: Meta, options: WriteOptions, carried: _Carried) -> bytes:
+    image = _with_dpi(image, carried.dpi)
+    if carried.xmp:
+        image.set_type(pyvips.GValue.blob_type, "xmp-data", carried.xmp)
+    predictor = "float" if image.format == "float" else "horizontal"
+    file = image.tiffsave_buffer(compression="deflate", predictor=predictor, keep="icc|xmp")
+    if carried.exif or carried.iptc:
+        file = exif.attach_to_tiff(file, carried.exif, carried.iptc)
+    return bytes(file)
+
+
+def _save_webp(image: Any, meta: Meta, options: WriteOptions, carried: _Carried) -> bytes:
+    lossless = options.quality == 100 or (options.quality is None and meta.format == "webp" and meta.is_lossless)
+    image = _without_grey_profile(image)
+    if lossless:
+        file = image.webpsave_buffer(lossless=True, exact=True, keep="icc")
+    else:
+        file = image.webpsave_buffer(Q=_quality("webp", meta, options), keep="icc")
+    block = exif.with_resolution(carried.exif, carried.dpi) if carried.dpi else carried.exif
+    return containers.with_webp_metadata(file, block, carried.xmp, (image.width, image.height), image.hasalpha())
+
+
+def _save_avif(image: Any, meta: Meta, options: WriteOptions, carried: _Carried) -> bytes:
+    image = _without_grey_profile(image)
+    image = _with_dpi(image, carried.dpi)  # which AVIF holds in its EXIF block
+    if carried.exif:
+        image = _with_exif_fields(image, carried.exif)
+    if carried.xmp:
+        image.set_type(pyvips.GValue.blob_type, "xmp-data", carried.xmp)
+    if image.format == "ushort":
+        bitdepth = 10 if meta.format == "avif" and meta.sample_bits == 10 else 12
+    else:
+        bitdepth = 8
+    keep = "exif|xmp|icc" if carried.exif or carried.dpi else "xmp|icc"  # else libvips makes up an EXIF block
+    settings = {"lossless": True} if options.quality == 100 else {"Q": _quality("avif", meta, options)}
+    return bytes(image.heifsave_buffer(compression="av1", bitdepth=bitdepth, effort=AVIF_EFFORT, keep=keep, **settings))
+
+
+def _without_grey_profile(image: Any) -> Any:
+    """WebP and AVIF are written as RGB, which a grey profile does not describe."""
+    if image.bands < 3 and image.get_typeof("icc-profile-data"):
+        image = image.copy()
+        image.remove("icc-profile-data")
+    return image
+
+
+def _with_exif_fields(image: Any, block: bytes) -> Any:
+    """The image with an EXIF block as libvips wants it: it writes only fields that one of its loaders has parsed.
+
+    So a tiny JPEG with that block is loaded, and the image laid over it; the result has the fields of both.
+    """
+    if containers.fits_jpeg(block, None, None):
+        return image
+    file = to_vips(np.zeros((1, 1, 1), np.uint8)).jpegsave_buffer(keep="none")
+    carrier = pyvips.Image.jpegload_buffer(containers.with_jpeg_metadata(file, block, None, None, None))
+    laid = carrier.insert(image, 0, 0, expand=True)
+    return laid.copy(interpretation=image.interpretation, xres=image.xres, yres=image.yres)
+
+
+_SAVERS = {"jpeg": _save_jpeg, "png": _save_png, "tiff": _save_tiff, "webp": _save_webp, "avif": _save_avif}

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from support.photographs import picture, save
+
+from restorect_cli.cli.degrade import SEVERITIES
+from restorect_cli.degrade import rain
+from restorect_cli.degrade.pairs import (
+    Photograph,
+    degradations,
+    list_photographs,
+    make_pairs,
+    read_clean,
+    write_recipes,
+)
+from restorect_cli.errors import InputError, OutputError, UsageError
+from restorect_cli.names import TASKS
+from restorect_cli.recipes.recipe import load_recipe
+from restorect_cli.training.data import PairStream
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path)).astype(int)
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("size", [(40, 131), (131, 40)])
+def test_pairs_of_any_rectangle(tmp_path: Path, task: str, size: tuple[int, int]):
+    path = tmp_path / "a.png"
+    save(picture(1, *size), path)
+    (pair,) = make_pairs(
+        Photograph(path, ("a",)), tmp_path / "out", degradations(task, None), seed=0, largest_pixels=10**6
+    )
+    degraded, clean = pixels(Path(pair.input)), pixels(Path(pair.target))
+    np.testing.assert_array_equal(clean, pixels(path))
+    assert degraded.shape == (*size, 3) and 0.5 < np.abs(degraded - clean).mean() < 150
+    assert pair.degradation in degradations(task, None)
+
+
+def test_a_pair_depends_on_name_seed_and_task_only(tmp_path: Path):
+    for name in ("a", "b"):
+        save(picture(1), tmp_path / f"{name}.png")
+
+    def noise(name: str, seed: int, number: int, out: str) -> np.ndarray:
+        photograph = Photograph(tmp_path / f"{name}.png", tuple(f"{name}{i}" for i in range(number + 1)))
+        kinds = degradations("denoise", None)
+        made = list(make_pairs(photograph, tmp_path / out, kinds, seed=seed, largest_pixels=10**6))
+        return pixels(Path(made[number].input))
+
+    first = noise("a", 0, 0, "one")
+    np.testing.assert_array_equal(first, noise("a", 0, 0, "again"))
+    for other in (noise("b", 0, 0, "of-b"), noise("a", 1, 0, "seed-1"), noise("a", 0, 1, "second")):
+        assert not np.array_equal(first, other)
+
+
+def test_severity_narrows_rain_and_nothing_else():
+    assert set(degradations("derain", "light")) == {"rain-light"}
+    assert set(degradations("derain", "heavy")) == {"rain-heavy"}
+    assert set(degradations("derain", "mixed")) == set(degradations("derain", None)) == {"rain-light", "rain-heavy"}
+    assert degradations("denoise", "mixed") == degradations("denoise", None)
+    for severity in SEVERITIES[:2]:
+        with pytest.raises(UsageError, match="no severity"):
+            degradations("denoise", severity)
+
+
+def test_what_was_made_is_not_overwritten_and_no_half_pair_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path, out, kinds = tmp_path / "a.png", tmp_path / "out", degradations("low-light", None)
+    save(picture(1), path)
+    save(picture(2), out / "input" / "a.png")
+    kept = (out / "input" / "a.png").read_bytes()
+    with pytest.raises(OutputError, match="already there"):
+        list(make_pairs(Photograph(path, ("a",)), out, kinds, seed=0, largest_pixels=10**6))
+    assert (out / "input" / "a.png").read_bytes() == kept and not (out / "target").exists()
+
+    from restorect_cli import images
+
+    write = images.write
+
+    def fails_for_input(picture: images.Picture, path: Path) -> None:
+        if path.parent.name == "input":
+            raise OutputError("the disk is full")
+        write(picture, path)
+
+    monkeypatch.setattr(images, "write", fails_for_input)
+    with pytest.raises(OutputError, match="full"):
+        list(make_pairs(Photograph(path, ("b",)), out, kinds, seed=0, largest_pixels=10**6))
+    assert [p.name for p in sorted(out.rglob("*.png"))] == ["a.png"]
+
+
+def test_names_that_would_meet_are_told_apart(tmp_path: Path):
+    for name in ("a.png", "a.jpg", "b.png", ".hidden.png", "notes.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    found, doubles = list_photographs(tmp_path, 2)
+    assert [(p.path.name, p.names) for p in found] == [("a.jpg", ("a-1", "a-2")), ("b.png", ("b-1", "b-2"))]
+    assert len(doubles) == 1 and "a.png" in str(doubles[0])
+    (tmp_path / "empty").mkdir()
+    for folder, said in ((tmp_path / "empty", "no photographs"), (tmp_path / "none", "cannot read the folder")):
+        with pytest.raises(InputError, match=said):
+            list_photographs(folder, 1)
+
+
+def test_large_photographs_are_shrunk_and_tiny_ones_refused(tmp_path: Path):
+    path = tmp_path / "a.png"
+    save(picture(1, 100, 200), path)
+    assert read_clean(path, 5000).shape == (50, 100, 3)
+    assert read_clean(path, 20_000).shape == (100, 200, 3)
+    save(picture(1)[:15], path)
+    with pytest.raises(InputError, match="15 pixels"):
+        read_clean(path, 10**6)
+
+
+def test_fresh_layers_have_the_look_of_the_bank():
+    """Whole pictures are rained on as training's crops are: as much light, within the draws' spread."""
+    bank, fresh = rain.StreakBank.generate(0, 12), rain.FreshStreaks()
+    for heavy in (False, True):
+        shares = [
+            np.mean([source.layer((96, 96), heavy, np.random.default_rng(s)).mean() for s in range(12)])
+            for source in (bank, fresh)
+        ]
+        assert 0.5 < shares[0] / shares[1] < 2
+
+
+def test_a_layer_smaller_than_the_picture_keeps_its_streaks_sizes():
+    """It is continued, not stretched: a picture three times as wide has three times the streaks."""
+    bank = rain.StreakBank.generate(0, 2)
+    wide = bank.layer((64, 1200), True, np.random.default_rng(1))
+    assert wide.shape == (64, 1200) and wide.dtype == np.float32
+    streaks = np.abs(np.diff(wide[32] > 0.3)).reshape(-1)
+    assert streaks[:600].any() and streaks[600:].any()
+
+
+@pytest.mark.parametrize(
+    ("sides_px", "crop_px"), [([500], 112), ([16], 16), ([30, 400, 500], 24), ([30, *[100] * 10], 96)]
+)
+def test_the_recipes_beside_the_pairs_are_valid_and_their_crops_fit(tmp_path: Path, sides_px: list[int], crop_px: int):
+    paths = write_recipes(tmp_path, "derain", ["rain-light", "rain-heavy"], 30, sides_px)
+    assert [path.name for path in paths] == ["recipe.toml", "teacher.toml", "distilled.toml"]
+    plain, teacher, distilled = (load_recipe(str(path)) for path in paths)
+    for recipe in (plain, teacher, distilled):
+        assert recipe.task == "derain" and recipe.crop_px <= crop_px
+        shares = {(source.folder, source.degrade): source.weight for source in recipe.source}
+        assert shares == {(".", "pair"): 0.5, ("target", "rain-light"): 0.25, ("target", "rain-heavy"): 0.25}
+    assert (plain.crop_px, teacher.net, distilled.net) == (crop_px, "teacher-tiny", "s")
+    assert plain.distill is None and distilled.distill is not None
+    assert [recipe.iterations for recipe in (plain, teacher, distilled)] == [3000, 1800, 1800]
+    paths[0].write_text("mine")
+    paths[1].unlink()
+    assert (
+        write_recipes(tmp_path, "derain", ["rain-light"], 30, sides_px) == [paths[1]] and paths[0].read_text() == "mine"
+    )
+    with pytest.raises(OutputError, match=r"cannot write .*recipe\.toml"):
+        write_recipes(tmp_path / "absent", "derain", ["rain-light"], 30, sides_px)
+
+
+def test_no_scene_is_both_learned_from_and_held_out(tmp_path: Path):
+    """Pairs and their clean pictures hold out the same photographs, several pairs of each."""
+    for number in range(6):
+        photograph = Photograph(tmp_path / f"{number}.png", (f"{number}-1", f"{number}-2"))
+        save(picture(number, 96, 128), photograph.path)
+        list(make_pairs(photograph, tmp_path / "out", degradations("denoise", None), seed=0, largest_pixels=10**6))
+    paths = write_recipes(tmp_path / "out", "denoise", degradations("denoise", None), 6, [96])
+    stream = PairStream(load_recipe(str(paths[0])), tmp_path / "out")
+    held = [{item.name.partition("-")[0] for item in items} for items in stream.validation]
+    assert held[0] and all(names == held[0] for names in held)
