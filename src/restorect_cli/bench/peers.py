@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
 import numpy as np
-from PIL import Image as PillowImage
 
 from ..engine.runtime import Graph, resolve_device
 from ..engine.source import Image
 from ..errors import InputError, ModelError, UsageError
-from .metrics import to_levels
-from .pictures import read_rgb
+from ..programs import Program
 
 PAD_MULTIPLE = 32  # of height and width that an ONNX peer is given; networks halve a few times
-COMMAND_SECONDS = 600
 
 
 class OnnxPeer:
@@ -61,43 +53,10 @@ class OnnxPeer:
 
 
 class CommandPeer:
-    """A program that reads one 8-bit PNG and writes another; OMP_NUM_THREADS tells it the threads."""
+    """A program that reads one 8-bit PNG and writes another; OMP_NUM_THREADS says how many threads it may use."""
 
     def __init__(self, name: str, template: str, threads: int) -> None:
-        try:
-            self._words = shlex.split(template)
-        except ValueError as error:
-            raise UsageError(f"command '{template}' cannot be taken apart ({error})", "check its quotes") from None
-        if shutil.which(self._words[0]) is None:
-            raise UsageError(f"peer {name}: there is no program {self._words[0]}", "check the command")
-        self._name, self._threads = name, threads
+        self._program = Program(f"peer {name}", template, threads)
 
     def __call__(self, image: Image, *, sigma: float | None = None) -> Image:
-        with tempfile.TemporaryDirectory(prefix="restorect-") as folder:
-            source, target = Path(folder) / "in.png", Path(folder) / "out.png"
-            PillowImage.fromarray(to_levels(image).astype(np.uint8)).save(source)
-            words = [word.replace("{in}", str(source)).replace("{out}", str(target)) for word in self._words]
-            self._call(words)
-            if not target.is_file():
-                raise InputError(f"peer {self._name} wrote no {target.name}", "it must write a PNG to {out}")
-            try:
-                restored = read_rgb(target)
-            except InputError:
-                raise InputError(f"peer {self._name} wrote a file that is no picture", "it must write a PNG") from None
-        if restored.shape != image.shape:
-            raise InputError(
-                f"peer {self._name} gave {restored.shape[1]}×{restored.shape[0]} pixels, not the input's size"
-            )
-        return restored
-
-    def _call(self, words: list[str]) -> None:
-        environment = {**os.environ, "OMP_NUM_THREADS": str(self._threads)}
-        try:
-            done = subprocess.run(
-                words, stdin=subprocess.DEVNULL, capture_output=True, env=environment, timeout=COMMAND_SECONDS
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise InputError(f"peer {self._name} cannot be run ({error})", "check the command") from None
-        if done.returncode:
-            said = done.stderr.decode(errors="replace").strip().splitlines()
-            raise InputError(f"peer {self._name} ended with exit code {done.returncode}", said[-1] if said else "")
+        return self._program(image)

@@ -199,9 +199,9 @@ def make_pairs(
         kind = list(kinds)[int(rng.integers(len(kinds)))]
         degraded = degrade(clean, kinds[kind], rng)
         input_path, target_path = (folder / f"{name}.png" for folder in folders)
-        images.write(_as_picture(to_depth(clean, 8)), target_path)
+        images.write(as_picture(to_depth(clean, 8)), target_path)
         try:
-            images.write(_as_picture(to_depth(degraded, 8)), input_path)
+            images.write(as_picture(to_depth(degraded, 8)), input_path)
         except BaseException:
             target_path.unlink(missing_ok=True)
             raise
@@ -253,13 +253,20 @@ def read_clean(path: Path, largest_pixels: int) -> FloatImage:
         raise InputError(
             f"{path} has {width}x{height} pixels", f"sides from {SMALLEST_PX} to {LONGEST_PX} pixels can be used"
         )
-    pixels = to_depth(WorkingView(picture).window(0, height, 0, width), 8)
-    if height * width > largest_pixels:
-        shrink = (largest_pixels / (height * width)) ** 0.5
-        size = tuple(max(SMALLEST_PX, round(extent * shrink)) for extent in (width, height))
-        pixels = np.asarray(Image.fromarray(pixels).resize((size[0], size[1]), Image.Resampling.LANCZOS))
+    pixels = shrunk(to_depth(WorkingView(picture).window(0, height, 0, width), 8), largest_pixels)
     clean: FloatImage = pixels.astype(np.float32) / np.float32(255)
     return clean
+
+
+def shrunk(pixels: Pixels, largest_pixels: int) -> Pixels:
+    """The picture (H,W,3) uint8 shrunk to so many pixels, no side below SMALLEST_PX; as it is where it is no larger."""
+    height, width = pixels.shape[:2]
+    if height * width <= largest_pixels:
+        return pixels
+    shrink = (largest_pixels / (height * width)) ** 0.5
+    size = tuple(max(SMALLEST_PX, round(extent * shrink)) for extent in (width, height))
+    small: Pixels = np.asarray(Image.fromarray(pixels).resize((size[0], size[1]), Image.Resampling.LANCZOS))
+    return small
 
 
 def degrade(clean: FloatImage, kind: Degradation, rng: np.random.Generator) -> FloatImage:
@@ -275,5 +282,6 @@ def generator(name: str, seed: int, number: int) -> np.random.Generator:
     return np.random.default_rng([seed, number, *digest.tolist()])
 
 
-def _as_picture(pixels: Pixels) -> Picture:
+def as_picture(pixels: Pixels) -> Picture:
+    """Eight-bit pixels as a PNG without metadata will hold them."""
     return Picture(pixels, None, Meta("png", pixels.shape[1], pixels.shape[0], 8))

@@ -115,6 +115,14 @@ def check_threads(threads: int | None) -> int:
     return threads
 
 
+class Port(NamedTuple):
+    """An input or output of a graph: a free side of its shape is None; `kind` is ONNX Runtime's, "tensor(float)"."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    kind: str
+
+
 class Graph:
     """A loaded ONNX file (or its bytes) on a device.
 
@@ -156,6 +164,14 @@ class Graph:
     def outputs(self) -> list[str]:
         return [value.name for value in self._session.get_outputs()]
 
+    @property
+    def input_ports(self) -> list[Port]:
+        return [_port(value) for value in self._session.get_inputs()]
+
+    @property
+    def output_ports(self) -> list[Port]:
+        return [_port(value) for value in self._session.get_outputs()]
+
     def run(self, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """All outputs by name. Raises MemoryError where memory fails, ModelError for anything else."""
         try:
@@ -165,6 +181,11 @@ class Graph:
                 raise MemoryError(_first_line(error)) from error
             raise ModelError(f"{self._what} failed while running ({_first_line(error)})") from error
         return dict(zip(self.outputs, results, strict=True))
+
+
+def _port(value: Any) -> Port:
+    sides = tuple(side if isinstance(side, int) and side > 0 else None for side in value.shape)
+    return Port(value.name, sides, value.type)
 
 
 def _session(data: bytes, device: Device, threads: int) -> ort.InferenceSession:

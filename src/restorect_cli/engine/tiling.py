@@ -101,6 +101,22 @@ def plan_tiles(height: int, width: int, *, tile_px: int, halo_px: int, blend_px:
     )
 
 
+def plan_windows(
+    height: int, width: int, *, window_height: int, window_width: int, overlap_px: int, blend_px: int
+) -> TilePlan:
+    """Windows of exactly this size for a network that takes no other; neighbours overlap by `overlap_px` or more.
+
+    One that is larger than the picture reaches past its end. Raises UsageError where an overlap fills a window.
+    """
+    if overlap_px >= min(window_height, window_width):
+        raise UsageError(
+            f"windows of {window_width}×{window_height} pixels leave no room between overlaps of {overlap_px}"
+        )
+    return TilePlan(
+        _axis(height, window_height, overlap_px, blend_px, 1), _axis(width, window_width, overlap_px, blend_px, 1)
+    )
+
+
 def smallest_tile_px(*, halo_px: int, blend_px: int, multiple: int) -> int:
     """The smallest `tile_px` that is enough for every picture."""
     return _round_up(2 * halo_px + blend_px, multiple) + multiple

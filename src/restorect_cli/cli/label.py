@@ -1,0 +1,246 @@
+"""`restorect label`: a slow network's pictures as the truth of photographs that have none."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from ..errors import InputError
+from ..names import TASKS
+from .options import Device, Json, Model, Quiet, Threads, choose
+from .output import Output
+
+if TYPE_CHECKING:
+    from ..labelling.run import LabelOptions, Plan
+    from ..labelling.teachers import Order, Teacher, TeacherOptions, ValueRange
+
+LAYOUT_CHOICES = ("nchw", "nhwc")
+RANGE_CHOICES = ("0..1", "-1..1", "0..255")
+LINE_SECONDS = 30.0  # between two lines of progress where there is no terminal
+
+TeacherLayout = Annotated[
+    str | None,
+    typer.Option(
+        metavar="|".join(LAYOUT_CHOICES),
+        help="Where an ONNX teacher has its colours [default: read off its graph].",
+        show_default=False,
+    ),
+]
+TeacherRange = Annotated[
+    str | None,
+    typer.Option(
+        metavar="|".join(RANGE_CHOICES),
+        help="What black and white are for an ONNX teacher [default: found by trying].",
+        show_default=False,
+    ),
+]
+TeacherMultiple = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=1024,
+        metavar="PIXELS",
+        help="What both sides must be a multiple of [default: found by trying].",
+        show_default=False,
+    ),
+]
+TeacherOutput = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Which output of an ONNX teacher with several is the picture.", show_default=False
+    ),
+]
+LabelTile = Annotated[
+    int,
+    typer.Option(
+        "--tile", min=64, metavar="PIXELS", help="Side above which a teacher of free size gets the picture in windows."
+    ),
+]
+Views = Annotated[
+    int, typer.Option(min=1, max=64, metavar="N", help="Views to label of each: the whole, then parts, seen larger.")
+]
+Largest = Annotated[
+    float, typer.Option(metavar="MEGAPIXELS", min=0.01, max=250, help="Shrink larger photographs to this.")
+]
+
+
+def label(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR",
+            help="Folder of photographs, or of pairs in input/ and target/; folders in it are left out.",
+            show_default=False,
+        ),
+    ],
+    teacher: Annotated[
+        str,
+        typer.Option(
+            metavar="X",
+            help="An ONNX file, a command 'prog {in} {out}', a checkpoint (extra `spandrel`), or self: our own model, "
+            "the median over mirrored copies.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="Folder for the labels [default: DIR-labelled; for a folder of pairs DIR itself].",
+            show_default=False,
+        ),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task",
+            "-t",
+            metavar="|".join(TASKS),
+            help="What the teacher repairs: writes a recipe for training on the labels; --teacher self needs it.",
+            show_default=False,
+        ),
+    ] = None,
+    views: Views = 1,
+    largest: Largest = 1.0,
+    licence: Annotated[str, typer.Option(help="Licence of the teacher, an SPDX name, for source.json.")] = "unstated",
+    model: Model = "s",
+    layout: TeacherLayout = None,
+    values: TeacherRange = None,
+    multiple: TeacherMultiple = None,
+    teacher_output: TeacherOutput = None,
+    tile: LabelTile = 1024,
+    device: Device = "auto",
+    threads: Threads = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Labels photographs without truth by a teacher, so that a model can be trained on them.
+
+    Writes OUT/input/NAME.png and OUT/target/NAME.png, OUT/source.json (the teacher, its SHA-256, its licence as given),
+    and OUT/rejected.jsonl: labels that are no improvement (unchanged, clipped, of another colour, in blocks) are
+    dropped, with the reason. For a folder of pairs, which have a truth, it writes OUT/teacher/NAME.png alone.
+
+    A teacher takes one picture and gives one of the same size. Shape, size and range of an ONNX file are found out and
+    printed; a network of fixed size sees the picture in windows that overlap. If a run is interrupted, run the same
+    command again: it resumes where it stopped. A picture that fails does not stop the others; the exit code is then 1.
+
+    \b
+    Examples:
+      restorect label ./rainy --teacher derainer.onnx --task derain -o ./rain-labelled --licence Apache-2.0
+      restorect train --data ./rain-labelled --init derain-s
+      restorect label ./rainy --teacher 'python derain.py {in} {out}' --views 4
+      restorect label ./dark --teacher self --task low-light
+    """
+    if task is not None:
+        choose("--task", task, TASKS)
+    from ..labelling.run import LabelOptions, holds_pairs, plan
+    from ..labelling.teachers import open_teacher
+
+    out = Output(as_json=as_json, quiet=quiet)
+    options = LabelOptions(views=views, largest=largest)
+    truth = holds_pairs(folder)
+    target = output or (folder if truth else folder.with_name(f"{folder.resolve().name}-labelled"))
+    work = plan(folder, target, options)
+    opened = open_teacher(
+        teacher,
+        teacher_options(layout, values, multiple, teacher_output, tile, device, threads),
+        task=task,
+        model=model,
+    )
+    if label_all(work, opened, options, licence, out, task=task):
+        raise typer.Exit(InputError.exit_code)
+
+
+def teacher_options(
+    layout: str | None,
+    values: str | None,
+    multiple: int | None,
+    output: str | None,
+    tile: int,
+    device: str,
+    threads: int | None,
+) -> TeacherOptions:
+    """As the command line says them; UsageError for an unknown word."""
+    from ..labelling.teachers import TeacherOptions
+
+    if layout is not None:
+        choose("--layout", layout, LAYOUT_CHOICES)
+    if values is not None:
+        choose("--values", values, RANGE_CHOICES)
+    return TeacherOptions(
+        cast("Order | None", layout), cast("ValueRange | None", values), multiple, output, tile, device, threads
+    )
+
+
+def label_all(
+    work: Plan, teacher: Teacher, options: LabelOptions, licence: str, out: Output, *, task: str | None
+) -> int:
+    """Label what is left, reporting each picture; returns how many failed. With a `task` OUT gets a recipe."""
+    from ..labelling.recipe import write_recipe
+    from ..labelling.run import begin
+    from ..labelling.run import label as label_pictures
+
+    begin(work, teacher, options, licence)
+    called = ", ".join(f"{key} {value}" for key, value in teacher.facts.items())
+    out.say(f"teacher {teacher.name} ({called}): {len(work.tasks)} pictures to label, {work.done} labelled before")
+    for problem in work.problems:
+        out.error(problem)
+    failed, labelled, rejected = len(work.problems), work.done, work.rejected
+    progress = _Progress(out, len(work.tasks))
+    with out.progress(f"{len(work.tasks)} pictures", len(work.tasks)) as advance:
+        for done in label_pictures(work, teacher, options):
+            if done.state == "failed":
+                failed += 1
+                out.error(done.problem)
+            elif done.state == "rejected":
+                rejected += 1
+                out.say(f"{done.photograph}: label dropped, {done.problem}")
+            else:
+                labelled += 1
+            if done.state == "labelled" or out.as_json:
+                out.result(f"{done.photograph} -> {work.files(done.name)[-1]}  ({done.seconds:.1f} s)", asdict(done))
+            advance(1)
+            progress.step()
+    said = f"{labelled} labels in {work.output}"
+    said += f", {rejected} dropped (rejected.jsonl says why)" if rejected else ""
+    out.say(said + (f", {failed} failed: run the same command again to retry them" if failed else ""))
+    if labelled and task is not None and not work.truth:
+        sides_px = label_sides(work.output)
+        written = write_recipe(work.output, task, sides_px)
+        kept = "" if written else " (its recipe.toml was kept)"
+        out.say(f"to train on them: restorect train --data {work.output} --init {task}-s{kept}")
+    return failed
+
+
+def label_sides(output: Path) -> list[int]:
+    """Shorter sides in pixels of the labels in a folder."""
+    from .. import images
+
+    sides = []
+    for path in sorted((output / "target").glob("*.png")):
+        meta = images.read(path).meta
+        sides.append(min(meta.width, meta.height))
+    return sides
+
+
+class _Progress:
+    """Lines now and then where there is no terminal: how far it is and the time left."""
+
+    def __init__(self, out: Output, total: int) -> None:
+        self._out, self._total, self._done = out, total, 0
+        self._began = self._said = time.monotonic()
+
+    def step(self) -> None:
+        self._done += 1
+        now = time.monotonic()
+        if self._out.draws_bars or now - self._said < LINE_SECONDS or self._done == self._total:
+            return
+        self._said = now
+        left = (now - self._began) / self._done * (self._total - self._done)
+        self._out.say(f"{self._done} of {self._total} pictures, about {max(1, round(left / 60))} minutes left")
