@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import StoppedError, UsageError
+from ..extras import how_to_install
 from ..names import TASKS, called
 from .options import Quiet, choose
 from .output import Output
@@ -84,7 +85,9 @@ def train(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Trains a student, or a teacher for one, by a recipe. Needs the extra `train` (pip install 'restorect[train]').
+    """Trains a model, or a teacher for one, from a recipe.
+
+    Needs the extra `train`: in the checkout of restorect, run pip install '.[train]'.
 
     Can be stopped at any moment (Ctrl-C saves first) and resumed: the data order depends on nothing but the
     recipe. RUN then holds ema.safetensors, which `restorect export` turns into a student, log.jsonl, and
@@ -238,4 +241,4 @@ def need_torch() -> None:
 
     missing = [name for name in ("torch", "safetensors", "onnx", "onnxscript") if find_spec(name) is None]
     if missing:
-        raise UsageError(f"training needs {', '.join(missing)}", "pip install 'restorect[train]'")
+        raise UsageError(f"training needs {', '.join(missing)}", how_to_install("train"))
