@@ -23,7 +23,7 @@ import typer
 from .. import __version__
 from ..errors import RestorectError
 from ..one_line import folded
-from . import batch, bench, compare, degrade, distill, doctor, enhance, label, models, train
+from . import batch, bench, compare, degrade, distill, doctor, enhance, export, label, models, train
 from .options import help_if_alone
 from .output import Output, let_go_of_broken_streams
 
@@ -42,9 +42,9 @@ app.command("benchmark", short_help="The same as `bench`.", hidden=True)(bench.b
 app.command("compare", short_help="Put two pictures under one slider.")(compare.compare)
 app.command("degrade", short_help="Make training pairs from clean photographs.")(degrade.degrade)
 app.command("label", short_help="Label photographs without truth by a slow network.")(label.label)
-app.command("train", short_help="Train a student by a recipe.")(train.train)
+app.command("train", short_help="Train a model from a recipe.")(train.train)
 app.command("distill", short_help="Train a student that learns from a teacher.")(distill.distill)
-app.command("export", short_help="Turn a training run into a student that `enhance` can use.")(train.export)
+app.command("export", short_help="Turn a training run into a model that `enhance` can use.")(export.export)
 app.command("doctor", short_help="Check that everything is in order; a fix for each problem.")(doctor.doctor)
 
 _INTERRUPTED, _TERMINATED = 130, 143

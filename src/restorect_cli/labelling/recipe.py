@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..degrade.pairs import RECIPE_FILE
 from ..errors import OutputError
+from ..recipes.starters import RECIPE_FILE
 
 EACH = 100  # iterations for every picture
 LEAST, MOST = 1000, 20_000  # iterations

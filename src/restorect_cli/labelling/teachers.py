@@ -19,6 +19,7 @@ from typing import Literal, Protocol
 
 from ..engine.source import Image
 from ..errors import InputError, UsageError
+from ..extras import how_to_install
 
 OWN = "self"
 ORDERS = ("nchw", "nhwc")
@@ -130,7 +131,7 @@ def _checkpoint(path: Path, options: TeacherOptions) -> Teacher:
         kind = "a pickle" if is_pickle(path) else "a checkpoint"
         raise UsageError(
             f"teacher {path} is {kind}, not an ONNX file",
-            "pip install 'restorect[spandrel]' reads those of known networks; or export it to ONNX",
+            f"export it to ONNX, or, to read known networks, {how_to_install('spandrel')}",
         )
     from ..training.checkpoint_teacher import CheckpointTeacher
 
