@@ -46,11 +46,12 @@ def distill(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in RUN stopped.")] = False,
     init: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--init",
             metavar="WEIGHTS",
-            help="Start from the ema.safetensors of a student of the same size, trained without a teacher or with one.",
+            help="Start from a model (derain-s, or its folder), a run, or its ema.safetensors: of the same net, "
+            "or of a smaller student.",
             show_default=False,
         ),
     ] = None,

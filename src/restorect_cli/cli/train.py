@@ -59,9 +59,13 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in RUN stopped.")] = False,
     init: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            "--init", metavar="WEIGHTS", help="Start from another run's ema.safetensors, same net.", show_default=False
+            "--init",
+            metavar="WEIGHTS",
+            help="Start from a model (derain-s, or its folder), a run, or its ema.safetensors: of the same net, "
+            "or of a smaller student.",
+            show_default=False,
         ),
     ] = None,
     time_limit: Annotated[

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TRAIN_DEVICES = ("cpu", "cuda")
 
 
-def need_one_start(resume: bool, init: Path | None) -> None:
+def need_one_start(resume: bool, init: str | None) -> None:
     """Raise UsageError where --resume and --init are both given."""
     if resume and init is not None:
         raise UsageError("--resume starts from the run's own weights, not from those of --init", "leave one out")

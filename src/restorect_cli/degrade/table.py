@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import darkness, noise, rain, raindrop
 from .noise import FloatImage
@@ -19,6 +21,8 @@ from .rain import Layer, StreakBank, Streaks
 
 MAX_SIGMA = 55.0  # 8-bit levels
 BANK_LAYERS = 160
+
+_Level = TypeVar("_Level", np.uint8, np.int16)
 
 
 @dataclass(frozen=True)
@@ -94,15 +98,36 @@ class RainLayers:
 
     def __call__(self, scene: Scene, rng: np.random.Generator) -> tuple[FloatImage, FloatImage]:
         layer = self.layers[int(rng.integers(len(self.layers)))]
-        rows, columns = scene.crop.shape[:2]
-        missing = [(0, max(0, rows - layer.shape[0])), (0, max(0, columns - layer.shape[1])), (0, 0)]
-        layer = np.pad(layer, missing, mode="symmetric")
-        top, left = int(rng.integers(layer.shape[0] - rows + 1)), int(rng.integers(layer.shape[1] - columns + 1))
-        piece = layer[top : top + rows, left : left + columns].astype(np.float32) / np.float32(255)
+        piece = _random_piece(layer, scene.crop.shape[:2], rng).astype(np.float32) / np.float32(255)
         if rng.random() < 0.5:
             piece = piece[:, ::-1]
         wet = scene.crop + piece * np.float32(rng.uniform(0.5, 1.3))
         return rain.finish(wet, rng), _thumb_follows(scene, wet)
+
+
+@dataclass(frozen=True)
+class NoiseLayers:
+    """Noise of a camera taken from pairs (input minus target), (H,W,3) int16 levels, added as it is."""
+
+    layers: Sequence[NDArray[np.int16]] = field(repr=False)
+
+    def __call__(self, scene: Scene, rng: np.random.Generator) -> tuple[FloatImage, FloatImage]:
+        layer = self.layers[int(rng.integers(len(self.layers)))]
+        piece = _random_piece(layer, scene.crop.shape[:2], rng).astype(np.float32) / np.float32(255)
+        for axis in (0, 1):
+            if rng.random() < 0.5:
+                piece = np.flip(piece, axis)
+        noisy = scene.crop + piece * np.float32(rng.uniform(0.5, 1.3))
+        return noise.to_8_bit(noisy), scene.thumb  # a thumbnail averages it away
+
+
+def _random_piece(layer: NDArray[_Level], shape: tuple[int, int], rng: np.random.Generator) -> NDArray[_Level]:
+    """A piece of this shape (rows, columns) of a layer, which is continued by reflection where it is smaller."""
+    rows, columns = shape
+    missing = [(0, max(0, rows - layer.shape[0])), (0, max(0, columns - layer.shape[1])), (0, 0)]
+    layer = np.pad(layer, missing, mode="symmetric")
+    top, left = int(rng.integers(layer.shape[0] - rows + 1)), int(rng.integers(layer.shape[1] - columns + 1))
+    return layer[top : top + rows, left : left + columns]
 
 
 SIMPLE: dict[str, Degradation] = {
@@ -113,13 +138,15 @@ SIMPLE: dict[str, Degradation] = {
     "raindrop": _raindrop,
     "none": _none,
 }
-NAMES = (*SIMPLE, "rain-light", "rain-heavy", "rain-layers")
+NAMES = (*SIMPLE, "rain-light", "rain-heavy", "rain-layers", "noise-layers")
 
 
-def make(name: str, layers: Sequence[Layer] = (), seed: int = 0) -> Degradation:
-    """The degradation called `name`; rain takes streak `layers` (H,W) or coloured ones (H,W,3) from files."""
+def make(name: str, layers: Sequence[NDArray[Any]] = (), seed: int = 0) -> Degradation:
+    """The degradation called `name`; rain takes streak `layers` (H,W) or coloured ones (H,W,3), noise int16 ones."""
     if name in ("rain-light", "rain-heavy"):
         return Rain(StreakBank.generate(seed, BANK_LAYERS, layers), heavy=name == "rain-heavy")
     if name == "rain-layers":
         return RainLayers(layers)
+    if name == "noise-layers":
+        return NoiseLayers(layers)
     return SIMPLE[name]

@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, model_validator
 
 from ..errors import InputError, UsageError
 
@@ -29,6 +29,7 @@ Degradation = Literal[
     "rain-light",
     "rain-heavy",
     "rain-layers",
+    "noise-layers",
     "raindrop",
     "none",
 ]
@@ -45,14 +46,37 @@ class SourceRecipe(BaseModel):
     folder: str  # below the data folder: photographs, or pairs in input/ and target/
     degrade: Degradation
     weight: float = Field(gt=0)
-    layers: str | None = None  # rain: folder of streak pictures; rain-layers: folder of pairs whose difference is rain
-    match_exposure: bool = False  # pairs: fit a gain and an offset per colour of the target to the input first
+    # rain: folder of streak pictures; rain-layers, noise-layers: folder of pairs whose difference is rain or noise
+    layers: str | None = None
+    # of pairs
+    match_exposure: bool = False  # fit a gain and an offset per colour of the target to the input first
+    # What the clean end of the flow is, where `restorect label` made teacher/ beside input/ and target/: the truth, the
+    # teacher's picture, or `truth_weight` of the one and the rest of the other. Labels without a truth are in target/.
+    truth: Literal["exact", "teacher", "mixed"] = "exact"
+    truth_weight: float = Field(0.9, ge=0, le=1)
+    exposure: Literal["truth", "teacher"] = "truth"  # teacher: the truth's detail under the teacher's light and colour
+    gamma: tuple[PositiveFloat, PositiveFloat] | None = None  # each input is raised to a power between these
+    # of photographs
+    scales: tuple[Annotated[float, Field(ge=1)], ...] = ()  # shrink each original so many times, instead of once
 
     @model_validator(mode="after")
-    def _layers_are_named(self) -> SourceRecipe:
-        if self.degrade == "rain-layers" and self.layers is None:
-            raise ValueError("rain-layers needs `layers`, a folder of rainy and clean pairs")
+    def _fits_its_kind(self) -> SourceRecipe:
+        if self.degrade in ("rain-layers", "noise-layers") and self.layers is None:
+            raise ValueError(f"{self.degrade} needs `layers`, a folder of degraded and clean pairs")
+        if self.degrade != "pair" and (self.truth, self.exposure, self.gamma) != ("exact", "truth", None):
+            raise ValueError('truth, exposure and gamma are for pairs: leave them away, or say degrade = "pair"')
+        if self.degrade == "pair" and self.scales:
+            raise ValueError("scales are for photographs: pairs are used as they are")
+        if self.truth != "exact" and self.exposure == "teacher":
+            raise ValueError('exposure = "teacher" takes its detail from the truth: say truth = "exact"')
+        if self.gamma is not None and self.gamma[0] > self.gamma[1]:
+            raise ValueError("gamma is [lowest, highest]")
         return self
+
+    @property
+    def asks_teacher(self) -> bool:
+        """Whether the teacher's pictures are read."""
+        return self.truth != "exact" or self.exposure == "teacher"
 
 
 class DistillRecipe(BaseModel):
@@ -85,6 +109,13 @@ class Recipe(BaseModel):
     source: tuple[SourceRecipe, ...] = Field(min_length=1)
     crop_px: int = Field(96, ge=16, multiple_of=8)
     batch: int = Field(16, ge=1)
+    crop_final_px: int | None = Field(None, ge=16, multiple_of=8)  # larger crops at the end of a run
+    batch_final: int | None = Field(None, ge=1)  # then; None: about as many pixels as before
+    final_share: float = Field(0.2, gt=0, le=1)  # of the run: that end
+    # Share of the run, at its end, in which what only a teacher says counts less and less: labels without a truth are
+    # drawn more seldom, mixtures and exposures go over to the truth.
+    fade_teacher: float = Field(0.0, ge=0, le=1)
+    workers: Literal[0, 1] = Field(0, exclude=True)  # 1: make batches in a process of their own; the data are the same
     # how
     iterations: int = Field(ge=1)
     init_from: str | None = Field(None, exclude=True)  # recipe whose weights --init should name; no part of the record
@@ -113,6 +144,20 @@ class Recipe(BaseModel):
     log_every: int = Field(100, ge=1)
 
     @model_validator(mode="after")
+    def _sizes_grow(self) -> Recipe:
+        if self.crop_final_px is None and self.batch_final is not None:
+            raise ValueError("batch_final goes with crop_final_px")
+        if self.crop_final_px is not None and self.crop_final_px < self.crop_px:
+            raise ValueError("crop_final_px is smaller than crop_px")
+        return self
+
+    @model_validator(mode="after")
+    def _something_is_left_of_it(self) -> Recipe:
+        if self.fade_teacher and all(source.truth == "teacher" for source in self.source):
+            raise ValueError("fade_teacher leaves nothing to train on: add a source with a truth")
+        return self
+
+    @model_validator(mode="after")
     def _net_has_what_is_asked(self) -> Recipe:
         if self.distill is not None and self.net.startswith("teacher"):
             raise ValueError("only a student learns from a teacher: `net` must be s, m or tiny")
@@ -122,6 +167,26 @@ class Recipe(BaseModel):
             kind = "a teacher" if self.net.startswith("teacher") else "a student"
             raise ValueError(f"{kind} is not trained by {', '.join(ignored)}: leave that away")
         return self
+
+    def in_final_part(self, iteration: int) -> bool:
+        """Whether crops are of their final size."""
+        return self.crop_final_px is not None and iteration >= round(self.iterations * (1 - self.final_share))
+
+    def crop_at(self, iteration: int) -> int:
+        """Side of the crops in pixels."""
+        return self.crop_final_px if self.crop_final_px and self.in_final_part(iteration) else self.crop_px
+
+    def batch_at(self, iteration: int) -> int:
+        """Samples of a batch."""
+        if self.crop_final_px is None or not self.in_final_part(iteration):
+            return self.batch
+        return self.batch_final or max(1, round(self.batch * (self.crop_px / self.crop_final_px) ** 2))
+
+    def teacher_share(self, iteration: int) -> float:
+        """How much of what only a teacher says still counts: 1, then falling to 0 at the end of the run."""
+        if not self.fade_teacher:
+            return 1.0
+        return min(1.0, (1 - iteration / self.iterations) / self.fade_teacher)
 
     def with_net(self, net: str) -> Recipe:
         """The recipe for another net; what that one is not trained by goes back to its default."""

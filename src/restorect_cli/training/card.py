@@ -45,13 +45,18 @@ def card(spec: StudentSpec, recipe: Recipe, validation: dict[str, float]) -> str
             f"decoder maps compared by {recipe.distill.maps}" if recipe.distill.maps_weight else "without decoder maps"
         )
         teacher = f"Distilled from a {recipe.distill.teacher}: {latent}, {maps}."
+    last, final = recipe.iterations - 1, ""
+    if recipe.in_final_part(last):
+        side = recipe.crop_at(last)
+        final = f"; for the last {recipe.final_share:.0%} {recipe.batch_at(last)} x {side} x {side}"
     sources = ", ".join(f"{source.folder} ({source.degrade}, {source.weight:g})" for source in recipe.source)
     rows = "\n".join(f"| {name} | {value:.2f} dB |" for name, value in validation.items())
     return f"""\
 # {spec.name}
 
 - Network: two graphs, {spec.parameters:,} parameters, float32.
-- Trained for {recipe.iterations:,} iterations of {recipe.batch} x {recipe.crop_px} x {recipe.crop_px} pixels. {teacher}
+- Trained for {recipe.iterations:,} iterations of {recipe.batch} x {recipe.crop_px} x {recipe.crop_px} pixels{final}. \
+{teacher}
 - Learned from: {spec.training_data}. Folders and their weights: {sources}.
 - Licence of the weights: {spec.licence}.
 

@@ -14,13 +14,14 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..atomic import replace_file
 from ..errors import InputError, OutputError, UsageError
 from ..one_line import folded
 from ..recipes.recipe import Recipe
+from .initial import read_initial
 from .nets.student import Student, made_to_fit
 from .optimiser import Optimiser
 from .stages.stage import Stage
@@ -101,17 +102,21 @@ def resume(run: Path, stage: Stage, recipe: Recipe, averages: Weights, optimiser
         ) from error
 
 
-def start_from(path: Path, net: nn.Module, recipe: Recipe) -> None:
-    """Load the weights of another run, its ema.safetensors, into `net`; raises InputError where they do not fit.
+def start_from(named: str | Path, net: nn.Module, recipe: Recipe) -> None:
+    """Load the weights of another run, or of a model, into `net`; raises InputError where they do not fit.
 
-    A student that learns from a teacher, or has a context block, can start from one that did not.
+    A student can start from a narrower one, and one that learns from a teacher, or has a context block, from one that
+    did not: `made_to_fit`.
     """
+    fix = f"name the weights of a net {recipe.net!r}, or of a narrower one"
     try:
-        weights = load_file(path, device=str(next(net.parameters()).device))
+        weights = read_initial(named)
+        inner = weights.get("velocity.middle.context.first.weight")
+        if inner is not None and not recipe.context:
+            fix = f"it has a context block: say context = {len(inner)} in the recipe"
         net.load_state_dict(made_to_fit(weights, net) if isinstance(net, Student) else weights)
     except (OSError, SafetensorError, RuntimeError) as error:
-        fix = f"name the ema.safetensors of a run with net {recipe.net!r}"
-        raise InputError(f"cannot start from {path}", f"{fix} ({str(error).splitlines()[0]})") from error
+        raise InputError(f"cannot start from {named}", f"{fix} ({str(error).splitlines()[0]})") from error
 
 
 def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> tuple[Recipe, State]:

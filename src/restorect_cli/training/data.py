@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,14 +27,15 @@ from ..errors import InputError
 from ..recipes.recipe import Recipe, SourceRecipe
 from .pictures import (
     FloatImage,
-    PixelsU8,
     TrainingPicture,
     as_float,
+    as_taught,
     list_pictures,
     load_pairs,
     load_pictures,
     read_pixels,
     with_matched_exposure,
+    with_taught_exposure,
 )
 from .scenes import of_other_scenes, split
 
@@ -64,23 +65,29 @@ class PairStream:
     def __init__(self, recipe: Recipe, root: Path) -> None:
         self.recipe = recipe
         need_folders(recipe, root)
-        parts: dict[tuple[str, bool], tuple[list[TrainingPicture], list[TrainingPicture]]] = {}
+        taught = {source.folder for source in recipe.source if source.asks_teacher}
+        parts: dict[_Part, tuple[list[TrainingPicture], list[TrainingPicture]]] = {}
         for source in recipe.source:
-            key = (source.folder, source.degrade == "pair")
-            if key not in parts:
-                parts[key] = split(load_pictures(root / source.folder, key[1], recipe.crop_px))
+            part = _part(source)
+            if part not in parts:
+                folder, pairs, scales = part
+                loaded = load_pictures(
+                    root / folder, pairs, recipe.crop_px, scales=scales, taught=pairs and folder in taught
+                )
+                parts[part] = split(loaded)
         every_held = [picture for _, held in parts.values() for picture in held]
-        parts = {key: (of_other_scenes(train, every_held), held) for key, (train, held) in parts.items()}
+        parts = {part: (of_other_scenes(train, every_held), held) for part, (train, held) in parts.items()}
         self.train: list[list[TrainingPicture]] = []
         self.validation: list[list[TrainingPicture]] = []
         for source in recipe.source:
-            train, held = parts[source.folder, source.degrade == "pair"]
+            train, held = parts[_part(source)]
             if not train:
                 raise InputError(f"{root / source.folder} shows held-out scenes alone", "add pictures of other scenes")
-            if source.match_exposure:  # after the split, which looks at the thumbnails that this changes
-                train, held = ([with_matched_exposure(p) for p in part] for part in (train, held))
+            # after the split, which looks at the thumbnails that this changes
+            train, held = (_as_asked(source, part, root / source.folder) for part in (train, held))
             self.train.append(train)
             self.validation.append(held)
+        self.final = [self._of_final_size(number) for number in range(len(recipe.source))]
         self.degradations = [
             table.make(source.degrade, load_layers(root, source, recipe.crop_px, every_held), recipe.seed)
             if source.degrade != "pair"
@@ -89,20 +96,49 @@ class PairStream:
         ]
         # How bright a picture is meant to be can be seen in the whole of it only; rain and drops in any part of it.
         self.zoom = recipe.task != "low-light"
-        weights = np.array([source.weight for source in recipe.source])
-        self.weights = weights / weights.sum()
+
+    def weights(self, iteration: int) -> NDArray[np.float64]:
+        """Shares of the sources, which sum to 1: labels without a truth are drawn more seldom as the teacher fades."""
+        share = self.recipe.teacher_share(iteration)
+        weights = np.array([s.weight * (share if s.truth == "teacher" else 1.0) for s in self.recipe.source])
+        return weights / weights.sum()  # type: ignore[no-any-return]
 
     def batch(self, iteration: int, rank: int = 0, ranks: int = 1) -> Batch:
         """Training batch number `iteration`; of several `ranks`, samples rank, rank + ranks, ... of it."""
-        seed = [self.recipe.seed, 1, iteration]
-        chosen = np.random.default_rng(seed).choice(len(self.weights), size=self.recipe.batch, p=self.weights)
+        recipe = self.recipe
+        seed, size = [recipe.seed, 1, iteration], recipe.batch_at(iteration)
+        weights = self.weights(iteration)
+        chosen = np.random.default_rng(seed).choice(len(weights), size=size, p=weights)
+        by_source = self.final if recipe.in_final_part(iteration) else self.train
         samples = []
-        for number in range(rank, self.recipe.batch, ranks):
+        for number in range(rank, size, ranks):
             rng = np.random.default_rng([*seed, 1 + number])  # numpy takes a trailing 0 for nothing
-            pictures = self.train[chosen[number]]
+            pictures, source = by_source[chosen[number]], recipe.source[chosen[number]]
             picture = pictures[rng.integers(len(pictures))]
-            samples.append(draw(picture, self.degradations[chosen[number]], self.recipe.crop_px, rng, zoom=self.zoom))
+            samples.append(
+                draw(
+                    picture,
+                    self.degradations[chosen[number]],
+                    recipe.crop_at(iteration),
+                    rng,
+                    zoom=self.zoom,
+                    taught_share=_taught_share(source, recipe.teacher_share(iteration)),
+                    gamma=source.gamma,
+                )
+            )
         return collate(samples)
+
+    def _of_final_size(self, number: int) -> list[TrainingPicture]:
+        side = self.recipe.crop_final_px
+        if side is None:
+            return self.train[number]
+        large = [picture for picture in self.train[number] if min(picture.clean.shape[:2]) >= side]
+        if not large:
+            raise InputError(
+                f"source {self.recipe.source[number].folder!r} has no pictures of {side}x{side} pixels or more",
+                "use a smaller crop_final_px",
+            )
+        return large
 
     def validation_batches(self, size_px: int, limit: int) -> list[tuple[str, Batch]]:
         """Centre crops of held-out pictures, one batch per source, degraded with fixed seeds."""
@@ -121,6 +157,36 @@ class PairStream:
         return batches
 
 
+_Part = tuple[str, bool, tuple[float, ...]]
+"""What is read of a folder: its name, whether as pairs, the scales of its photographs."""
+
+
+def _part(source: SourceRecipe) -> _Part:
+    return source.folder, source.degrade == "pair", source.scales
+
+
+def _as_asked(source: SourceRecipe, pictures: list[TrainingPicture], folder: Path) -> list[TrainingPicture]:
+    """The pictures with the clean end that the source asks for; InputError where it needs labels that are not there."""
+    if source.match_exposure:
+        pictures = [with_matched_exposure(picture) for picture in pictures]
+    if not source.asks_teacher:
+        return pictures
+    if not (folder / "teacher").is_dir():
+        if source.truth == "teacher":  # labels without a truth: they are the target
+            return pictures
+        raise InputError(f"{folder} has no teacher/", "make it: restorect label FOLDER --teacher X")
+    if source.truth == "teacher":  # the teacher's pictures alone, where there are some
+        return [as_taught(picture) for picture in pictures if picture.taught is not None] or pictures
+    return [with_taught_exposure(p) for p in pictures] if source.exposure == "teacher" else pictures
+
+
+def _taught_share(source: SourceRecipe, share: float) -> float:
+    """The teacher's part of the clean end of a sample, `share` being how much of the teacher is left."""
+    if source.exposure == "teacher":
+        return share
+    return (1 - source.truth_weight) * share if source.truth == "mixed" else 0.0
+
+
 def need_folders(recipe: Recipe, root: Path) -> None:
     """Raise InputError with all folders that are missing, before any of the others is read."""
     named = dict.fromkeys(name for source in recipe.source for name in (source.folder, source.layers) if name)
@@ -132,8 +198,12 @@ def need_folders(recipe: Recipe, root: Path) -> None:
         )
 
 
-def load_layers(root: Path, source: SourceRecipe, crop_px: int, held: Sequence[TrainingPicture] = ()) -> list[PixelsU8]:
-    """Rain layers for a source: grey streak pictures (H,W), or differences of rainy and clean pairs (H,W,3).
+def load_layers(
+    root: Path, source: SourceRecipe, crop_px: int, held: Sequence[TrainingPicture] = ()
+) -> list[NDArray[Any]]:
+    """Layers for a source: grey streak pictures (H,W), or what degraded pairs have more than clean ones (H,W,3).
+
+    Rain is bright and of 8 bits without sign; noise has both signs, int16.
 
     Layers of pairs that show a scene of `held` are left out, they are held out too. Raises InputError where a folder
     holds none that is as large as a crop.
@@ -141,7 +211,8 @@ def load_layers(root: Path, source: SourceRecipe, crop_px: int, held: Sequence[T
     if source.layers is None:
         return []
     folder = root / source.layers
-    if source.degrade != "rain-layers":
+    layers: list[NDArray[Any]]
+    if source.degrade not in ("rain-layers", "noise-layers"):
         layers = [read_pixels(path)[..., 1] for path in list_pictures(folder)]
     else:
         pairs = [
@@ -149,10 +220,13 @@ def load_layers(root: Path, source: SourceRecipe, crop_px: int, held: Sequence[T
             for picture in of_other_scenes(load_pairs(folder), held)
             if picture.degraded is not None
         ]
-        layers = [np.clip(wet.astype(np.int16) - dry, 0, 255).astype(np.uint8) for wet, dry in pairs]
+        layers = [degraded.astype(np.int16) - clean for degraded, clean in pairs]
+        if source.degrade == "rain-layers":
+            layers = [np.clip(layer, 0, 255).astype(np.uint8) for layer in layers]
     layers = [layer for layer in layers if min(layer.shape[:2]) >= crop_px]
     if not layers:
-        raise InputError(f"{folder} holds no rain layers of {crop_px}x{crop_px} pixels or more", "check `layers`")
+        kind = "noise" if source.degrade == "noise-layers" else "rain"
+        raise InputError(f"{folder} holds no {kind} layers of {crop_px}x{crop_px} pixels or more", "check `layers`")
     return layers
 
 
@@ -171,8 +245,14 @@ def draw(
     rng: np.random.Generator,
     augment: bool = True,
     zoom: bool = False,
+    taught_share: float = 0.0,
+    gamma: tuple[float, float] | None = None,
 ) -> Sample:
-    """One sample; `zoom` lets its thumbnails show any part of the picture (`zoomed`), both the same."""
+    """One sample; `zoom` lets its thumbnails show any part of the picture (`zoomed`), both the same.
+
+    taught_share: how much of a pair's clean end is the teacher's. gamma: a pair's input and its thumbnail are raised
+    to one power, drawn between these.
+    """
     height, width = picture.clean.shape[:2]
     if augment:
         top, left = int(rng.integers(height - crop_px + 1)), int(rng.integers(width - crop_px + 1))
@@ -181,13 +261,19 @@ def draw(
         top, left, pose = (height - crop_px) // 2, (width - crop_px) // 2, 0
     window = np.s_[top : top + crop_px, left : left + crop_px]
     x = as_float(_posed(picture.clean[window], pose))
+    if taught_share and picture.taught is not None:
+        x += np.float32(taught_share) * (as_float(_posed(picture.taught[window], pose)) - x)
     whole = picture.clean_thumb if picture.degraded_thumb is None else picture.degraded_thumb
     thumbs = np.concatenate([whole, picture.clean_thumb], axis=-1)[:: 1 - 2 * (pose & 1), :: 1 - (pose & 2)]
     if zoom:
         thumbs = zoomed(thumbs, rng)
     thumb, clean_thumb = thumbs[..., :3], thumbs[..., 3:]
     if picture.degraded is not None:
-        return as_float(_posed(picture.degraded[window], pose)), x, thumb, clean_thumb
+        y = as_float(_posed(picture.degraded[window], pose))
+        if gamma is not None:
+            power = np.float32(np.exp(rng.uniform(*np.log(gamma))))
+            y, thumb = y**power, np.clip(thumb, 0, 1) ** power
+        return y, x, thumb, clean_thumb
     averaged = float(np.exp(rng.uniform(np.log(2), np.log(40))))
     shown = _posed(np.rot90(picture.clean_thumb, -1) if height > width else picture.clean_thumb, pose)
     y, thumb = degradation(Scene(x, thumb, width if pose & 4 else height, averaged, shown), rng)

@@ -59,9 +59,10 @@ def estimate(recipe: Recipe, data: Path, device: str, teacher: Path | None = Non
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise
-        side = recipe.crop_px
+        last = recipe.iterations - 1
+        side = recipe.crop_at(last)
         raise RestorectError(
-            f"a batch of {recipe.batch} x {side} x {side} pixels needs more memory than {device} has",
+            f"a batch of {recipe.batch_at(last)} x {side} x {side} pixels needs more memory than {device} has",
             f"use a smaller batch or crop_px ({folded(error)})",
         ) from error
 
@@ -75,7 +76,10 @@ def _estimate(recipe: Recipe, data: Path, device: str, teacher: Path | None) -> 
     stream = PairStream(recipe, data)  # after the nets: a teacher that does not fit is found at once
     first = int(getattr(stage, "first_phase", 0))
     phases = [("prior", 0, first)] if first else []
-    phases.append(("all", first, recipe.iterations - first))
+    larger = next((i for i in range(first, recipe.iterations) if recipe.in_final_part(i)), recipe.iterations)
+    phases.append(("all", first, larger - first))
+    if larger < recipe.iterations:
+        phases.append((f"crops of {recipe.crop_final_px} px", larger, recipe.iterations - larger))
     timed = tuple(
         Phase(name, count, _seconds(stage, optimiser, recipe, start, device)) for name, start, count in phases
     )
@@ -98,9 +102,9 @@ def _pictures_seconds(stream: PairStream) -> float:
 
 def _seconds(stage: Stage, optimiser: Optimiser, recipe: Recipe, iteration: int, device: str) -> float:
     """Of one step on random pictures: all of `Trainer.step` except making pictures."""
-    side = recipe.crop_px
+    side, count = recipe.crop_at(iteration), recipe.batch_at(iteration)
     sizes = ((3, side, side), (3, side, side), (3, *THUMB_SHAPE), (3, *THUMB_SHAPE), (9,))
-    random = (torch.rand(recipe.batch, *size, device=device) for size in sizes)
+    random = (torch.rand(count, *size, device=device) for size in sizes)
     batch = Tensors(*(r.contiguous(memory_format=torch.channels_last) if r.dim() == 4 else r for r in random))
     for _ in range(2):
         started = time.monotonic()

@@ -39,6 +39,7 @@ from .plot import plot
 from .ranks import Ranks
 from .stages.stage import Tensors
 from .stages.table import make_stage
+from .worker import Batches, in_a_worker
 
 CHECKPOINT_SECONDS = 240
 VALIDATION_PX = 192
@@ -93,10 +94,10 @@ class Trainer:
         ranks: Ranks | None = None,
         threads: int | None = None,
         resume: bool = False,
-        init: Path | None = None,
+        init: str | Path | None = None,
         teacher: Path | None = None,
     ) -> None:
-        """`init`: weights of another run of the same net to start from, see `checkpoint.start_from`.
+        """`init`: weights of another run, or a model, to start from, see `checkpoint.start_from`.
 
         `teacher`: weights of a teacher, for a recipe that distils.
         """
@@ -104,10 +105,9 @@ class Trainer:
             torch.set_num_threads(threads)
         self.ranks = ranks or Ranks()
         self.recipe, self.run, self.device = recipe, run, torch.device(self.ranks.device)
-        if recipe.batch < self.ranks.count:
-            raise UsageError(
-                f"a batch of {recipe.batch} cannot be shared among {self.ranks.count} processes", "start fewer"
-            )
+        least = min(recipe.batch, recipe.batch_at(recipe.iterations - 1))
+        if least < self.ranks.count:
+            raise UsageError(f"a batch of {least} cannot be shared among {self.ranks.count} processes", "start fewer")
         torch.manual_seed(recipe.seed)
         self.stage = make_stage(recipe, self.ranks, teacher).to(self.device)
         self.stage.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -125,6 +125,7 @@ class Trainer:
         elif (run / "checkpoint.pt").exists():
             raise UsageError(f"{run} already holds a run", "continue it with --resume or name another folder")
         self.stream = PairStream(recipe, data)
+        self.batches: Batches = self.stream
         self.shared: nn.Module = self.stage
         if self.ranks.leads:
             self._prepare_folder()
@@ -138,7 +139,7 @@ class Trainer:
         if self.ranks.count > 1:
             self.shared = DistributedDataParallel(self.stage, find_unused_parameters=self.stage.partial)
         try:
-            with _interruption() as asked:
+            with _interruption() as asked, self._worker():
                 self._train(time_limit, asked, report or (lambda step: None))
                 self.save()
                 self._plot()
@@ -176,6 +177,18 @@ class Trainer:
                 self.save()
                 saved = time.monotonic()
 
+    @contextlib.contextmanager
+    def _worker(self) -> Iterator[None]:
+        """Takes the batches from a process of their own meanwhile, where the recipe asks for one."""
+        if not self.recipe.workers or self.iteration >= self.recipe.iterations:
+            yield
+            return
+        with in_a_worker(self.stream, self.iteration, self.ranks.rank, self.ranks.count) as self.batches:
+            try:
+                yield
+            finally:
+                self.batches = self.stream
+
     def step(self) -> Losses:
         """One optimiser step on batch number `iteration`, of which this process computes its share."""
         try:
@@ -191,7 +204,7 @@ class Trainer:
     def _step(self) -> Losses:
         recipe, ranks = self.recipe, self.ranks
         self.optimiser.set_rate(learning_rate(recipe, self.iteration))
-        batch = self._tensors(self.stream.batch(self.iteration, ranks.rank, ranks.count))
+        batch = self._tensors(self.batches.batch(self.iteration, ranks.rank, ranks.count))
         with torch.autocast(self.device.type, torch.bfloat16):
             terms: dict[str, Tensor] = self.shared(batch, self.iteration)
         # This process's parts of the means over the whole batch.

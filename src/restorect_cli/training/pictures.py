@@ -1,18 +1,21 @@
 """The pictures of a training in memory: photographs, and pairs of a degraded and a clean picture, from folders.
 
 Where a folder of pairs has `input_whole/` and `target_whole/`, thumbnails are made from the whole pictures there,
-else from the pairs themselves.
+else from the pairs themselves. `teacher/`, which `restorect label` fills, holds what a teacher makes of the inputs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from .. import images
+from ..degrade.pairs import generator
 from ..engine import prior
 from ..errors import InputError
 from ..images.picture import to_depth
@@ -25,16 +28,24 @@ PixelsU8 = NDArray[np.uint8]
 
 FloatImage = NDArray[np.float32]
 
+WINDOW_PIXELS = 640 * 640  # of a photograph cut at several scales so much of each is kept: 1.2 MB
+CELLS = 16  # along the longer side: what is larger than such a cell counts as light and colour, not as detail
+EXPOSURE_RATIO = (0.5, 2.0)  # by which a teacher's light may change the truth's
+
 
 @dataclass(frozen=True)
 class TrainingPicture:
-    """One photograph or pair: clean pixels, degraded pixels of a pair, and whole pictures at thumbnail size."""
+    """One photograph or pair: clean pixels, degraded pixels of a pair, and whole pictures at thumbnail size.
+
+    taught: a teacher's picture of the degraded pixels, or what was made of it.
+    """
 
     name: str
     clean: PixelsU8
     degraded: PixelsU8 | None
     clean_thumb: FloatImage
     degraded_thumb: FloatImage | None
+    taught: PixelsU8 | None = None
 
 
 def read_pixels(path: Path) -> PixelsU8:
@@ -55,12 +66,17 @@ def list_pictures(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if is_picture(p.name))
 
 
-def load_pictures(folder: Path, pairs: bool, minimum_px: int) -> list[TrainingPicture]:
+def load_pictures(
+    folder: Path, pairs: bool, minimum_px: int, *, scales: Sequence[float] = (), taught: bool = False
+) -> list[TrainingPicture]:
     """A whole folder, without what is smaller than a crop; a few hundred megabytes at most for the shipped recipes.
 
     Raises InputError where fewer than two pictures are left, or one cannot be read.
     """
-    pictures = load_pairs(folder) if pairs else [load_photograph(p) for p in list_pictures(folder)]
+    if pairs:
+        pictures = load_pairs(folder, taught=taught)
+    else:
+        pictures = [p for path in list_pictures(folder) for p in load_photograph(path, scales, minimum_px)]
     pictures = [picture for picture in pictures if min(picture.clean.shape[:2]) >= minimum_px]
     if len(pictures) < 2:
         raise InputError(
@@ -70,15 +86,45 @@ def load_pictures(folder: Path, pairs: bool, minimum_px: int) -> list[TrainingPi
     return pictures
 
 
-def load_photograph(path: Path) -> TrainingPicture:
-    """A clean photograph to be degraded on the fly."""
+def load_photograph(path: Path, scales: Sequence[float] = (), minimum_px: int = 0) -> list[TrainingPicture]:
+    """A clean photograph to be degraded on the fly; with `scales` one picture for each factor it is shrunk by.
+
+    Of those, one that is larger than WINDOW_PIXELS is cut to a window, always the same, and one with a side below
+    `minimum_px` is left out. All show the whole photograph as their thumbnail.
+    """
     pixels = read_pixels(path)
-    return TrainingPicture(path.stem, pixels, None, thumbnail(pixels), None)
+    thumb = thumbnail(pixels)
+    cuts = [pixels] if not scales else []
+    for number, scale in enumerate(scales):
+        height, width = (round(side / scale) for side in pixels.shape[:2])
+        if min(height, width) < minimum_px:
+            continue
+        small = pixels
+        if scale > 1:
+            small = np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS))
+        cuts.append(_window(small, minimum_px, generator(path.name, 0, number)))
+    return [TrainingPicture(path.stem, cut, None, thumb, None) for cut in cuts]
 
 
-def load_pairs(folder: Path) -> list[TrainingPicture]:
-    """Pairs by equal stem in input/ and target/; InputError for one without its partner or of another size."""
+def _window(pixels: PixelsU8, minimum_px: int, rng: np.random.Generator) -> PixelsU8:
+    """A random part of at most WINDOW_PIXELS, a copy, so that the rest can be freed; no side is cut below a crop's."""
+    height, width = pixels.shape[:2]
+    share = (WINDOW_PIXELS / (height * width)) ** 0.5
+    if share >= 1:
+        return pixels
+    rows, columns = (min(side, max(minimum_px, int(share * side))) for side in (height, width))
+    top, left = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
+    part: PixelsU8 = pixels[top : top + rows, left : left + columns].copy()
+    return part
+
+
+def load_pairs(folder: Path, *, taught: bool = False) -> list[TrainingPicture]:
+    """Pairs by equal stem in input/ and target/; InputError for one without its partner or of another size.
+
+    taught: with those of teacher/ too, which may hold fewer, and may be missing.
+    """
     inputs, targets = (by_stem(folder / side) for side in ("input", "target"))
+    labels = by_stem(folder / "teacher") if taught and (folder / "teacher").is_dir() else {}
     lonely = sorted(inputs.keys() ^ targets.keys())
     if lonely:
         raise InputError(
@@ -89,6 +135,9 @@ def load_pairs(folder: Path) -> list[TrainingPicture]:
         degraded, clean = read_pixels(path), read_pixels(targets[stem])
         if degraded.shape != clean.shape:
             raise InputError(f"{path} and its target differ in size", f"{degraded.shape[:2]} and {clean.shape[:2]}")
+        label = read_pixels(labels[stem]) if stem in labels else None
+        if label is not None and label.shape != degraded.shape:
+            raise InputError(f"{labels[stem]} and its input differ in size", "label the folder again")
         whole = [_whole(folder / f"{side}_whole", stem) for side in ("input", "target")]
         pictures.append(
             TrainingPicture(
@@ -97,6 +146,7 @@ def load_pairs(folder: Path) -> list[TrainingPicture]:
                 degraded,
                 thumbnail(clean if whole[1] is None else whole[1]),
                 thumbnail(degraded if whole[0] is None else whole[0]),
+                label,
             )
         )
     return pictures
@@ -137,6 +187,38 @@ def with_matched_exposure(picture: TrainingPicture) -> TrainingPicture:
         clean_thumb[..., c] = gain * clean_thumb[..., c] + offset / 255
     pixels = np.clip(np.round(clean), 0, 255).astype(np.uint8)
     return replace(picture, clean=pixels, clean_thumb=np.clip(clean_thumb, 0, 1))
+
+
+def as_taught(picture: TrainingPicture) -> TrainingPicture:
+    """With the teacher's picture as the clean one; as it is where there is none."""
+    if picture.taught is None:
+        return picture
+    return replace(picture, clean=picture.taught, clean_thumb=thumbnail(picture.taught))
+
+
+def with_taught_exposure(picture: TrainingPicture) -> TrainingPicture:
+    """`taught` becomes the truth's detail under the teacher's light and colour.
+
+    Nobody can tell from a dark picture how bright the photographer took the other one; a teacher says what is likely.
+    """
+    if picture.taught is None:
+        return picture
+    truth, teacher = as_float(picture.clean), as_float(picture.taught)
+    ratio = (_light(teacher) + 0.01) / (_light(truth) + 0.01)
+    lit = truth * np.clip(ratio, *EXPOSURE_RATIO)
+    return replace(picture, taught=np.clip(np.round(lit * 255), 0, 255).astype(np.uint8))
+
+
+def _light(image: FloatImage) -> FloatImage:
+    """The image (H,W,3) without what is smaller than a cell."""
+    height, width = image.shape[:2]
+    cell = max(height, width) / CELLS
+    cells = (max(1, round(width / cell)), max(1, round(height / cell)))
+    colours = [
+        Image.fromarray(np.ascontiguousarray(image[..., c])).resize(cells, Image.Resampling.BOX) for c in range(3)
+    ]
+    grown = [np.asarray(c.resize((width, height), Image.Resampling.BICUBIC), np.float32) for c in colours]
+    return np.clip(np.stack(grown, axis=-1), 0, 1)
 
 
 def _whole(folder: Path, stem: str) -> PixelsU8 | None:

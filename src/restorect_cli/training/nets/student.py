@@ -215,21 +215,40 @@ class Student(nn.Module):
 
 
 def made_to_fit(weights: dict[str, Tensor], student: Student) -> dict[str, Tensor]:
-    """Weights of a student without a latent flow or a context block, for one of its size that has them: it computes
-    the same at first.
+    """Weights of a narrower student, or of one without a latent flow or a context block, for one that has them: it
+    computes the same at first.
 
-    The flow keeps the values it has, and the first layer after it weighs its vectors with 0; the context block starts
-    as the identity. Other weights come back as they are.
+    New channels get what `student` holds, their incoming weights random, and 0 as their weights into the old ones; the
+    flow keeps the values it has, and the first layer after it weighs its vectors with 0; the context block starts as
+    the identity. Other weights come back as they are.
     """
     own = student.state_dict()
     lacking = own.keys() - weights.keys()
     if not all(name.startswith(("prior.flow.", "velocity.middle.context.")) for name in lacking):
         return weights
+    if any(name in own and not _fits_into(value, own[name]) for name, value in weights.items()):
+        return weights
     fitting = {**weights, **{name: own[name] for name in lacking}}
-    if any(name.startswith("prior.flow.") for name in lacking):
-        head = "prior.head.0.weight"
-        fitting[head] = F.pad(weights[head], (0, student.shape.vectors))
+    for name, value in weights.items():
+        if name in own and own[name].shape != value.shape:
+            fitting[name] = _widened(name, value, own[name])
     return fitting
+
+
+def _fits_into(small: Tensor, large: Tensor) -> bool:
+    return small.dim() == large.dim() and all(a <= b for a, b in zip(small.shape, large.shape, strict=True))
+
+
+def _widened(name: str, small: Tensor, large: Tensor) -> Tensor:
+    """`large` with `small` in its first rows, to which the columns that `small` lacks add nothing."""
+    halves = 2 if ".modulation." in name else 1  # rows are scales, then shifts: the old ones lead in each
+    parts = []
+    for old, new in zip(small.chunk(halves), large.chunk(halves), strict=True):
+        part = new.clone()
+        part[: len(old)] = 0
+        part[tuple(slice(side) for side in old.shape)] = old
+        parts.append(part)
+    return torch.cat(parts)
 
 
 def receptive_radius_px(shape: StudentShape) -> int:

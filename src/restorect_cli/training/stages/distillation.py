@@ -76,7 +76,7 @@ class Distillation(Objective):
         z = self.student.prior.latent(condition)
         prediction, maps = self.student.velocity.evaluate(path_point(batch.y, batch.x, t), t, z)
         terms = self.terms(batch, iteration, draws, t, z, prediction)
-        return terms | self._shown(batch, vectors, t, prediction, maps) | latent
+        return terms | self._shown(batch, iteration, vectors, t, prediction, maps) | latent
 
     @torch.no_grad()
     def _vectors(self, batch: Tensors) -> tuple[Tensor, Tensor]:
@@ -85,17 +85,18 @@ class Distillation(Objective):
 
     def _latent(self, flow: LatentFlow, condition: Tensor, wanted: Tensor, iteration: int) -> dict[str, Tensor]:
         generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + iteration + 500_000)
-        size = (self.recipe.batch, wanted.shape[1])
+        size = (self.recipe.batch_at(iteration), wanted.shape[1])
         noise = self.ranks.share(torch.randn(size, generator=generator)).to(wanted.device)
-        t = self.ranks.share(torch.rand(self.recipe.batch, generator=generator)).to(wanted.device)
+        t = self.ranks.share(torch.rand(self.recipe.batch_at(iteration), generator=generator)).to(wanted.device)
         return {
-            "vector": vector_errors(flow(condition), wanted).sum() / self.recipe.batch,
-            "velocity": velocity_errors(flow, condition, wanted, noise, t).sum() / self.recipe.batch,
+            "vector": vector_errors(flow(condition), wanted).sum() / self.recipe.batch_at(iteration),
+            "velocity": velocity_errors(flow, condition, wanted, noise, t).sum() / self.recipe.batch_at(iteration),
         }
 
     def _shown(
         self,
         batch: Tensors,
+        iteration: int,
         vectors: tuple[Tensor, Tensor],
         t: Tensor,
         prediction: Tensor,
@@ -113,10 +114,11 @@ class Distillation(Objective):
                 wanted_maps = self.teacher.transformer.decoder_maps(batch.y[same], vectors[1][same])[:2]
         if self.distill.output_weight:
             wanted = flow_target(batch.y, shown.restored, t, self.recipe.target)
-            terms["output"] = sample_errors(prediction, wanted, "l1").sum() / self.recipe.batch
+            share = self.recipe.teacher_share(iteration)
+            terms["output"] = share * sample_errors(prediction, wanted, "l1").sum() / self.recipe.batch_at(iteration)
         if self.distill.maps_weight:
             own_maps: list[Tensor] = self.aside([m[same] for m in maps])
-            terms["maps"] = self._map_error(wanted_maps, own_maps) / self.recipe.batch
+            terms["maps"] = self._map_error(wanted_maps, own_maps) / self.recipe.batch_at(iteration)
         return terms
 
     def _map_error(self, wanted: tuple[Tensor, ...], own: list[Tensor]) -> Tensor:

@@ -84,7 +84,7 @@ class Draws:
 def draw(recipe: Recipe, iteration: int) -> Draws:
     """Draws of iteration number `iteration`, which depend on nothing but the recipe and it."""
     generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + iteration)
-    t = draw_times(recipe.batch, recipe.start_share, generator)
+    t = draw_times(recipe.batch_at(iteration), recipe.start_share, generator)
     if recipe.consistency == "off":
         return Draws(t, (1.0, 0.0), 0, 0)
 
@@ -93,7 +93,9 @@ def draw(recipe: Recipe, iteration: int) -> Draws:
 
     steps = recipe.consistency_steps[choose(len(recipe.consistency_steps))]
     stop = 1 + choose(steps - 1)
-    return Draws(t, tuple(time_grid(steps, recipe.grid)), stop, math.ceil(recipe.consistency_share * recipe.batch))
+    return Draws(
+        t, tuple(time_grid(steps, recipe.grid)), stop, math.ceil(recipe.consistency_share * recipe.batch_at(iteration))
+    )
 
 
 class Objective(Stage):
@@ -122,7 +124,7 @@ class Objective(Stage):
         flow = sample_errors(prediction, wanted, kind)
         if recipe.detail_weight:
             flow = flow + recipe.detail_weight * detail_errors(prediction, wanted)
-        terms = {"flow": flow.sum() / recipe.batch}
+        terms = {"flow": flow.sum() / recipe.batch_at(iteration)}
         if draws.rolled:
             rolled = self.ranks.share_of(draws.rolled)
             terms["consistency"] = self._rolled_out(batch, draws, z, rolled, kind).sum() / draws.rolled

@@ -46,12 +46,14 @@ class Teaching(Stage):
             "hvi": hvi_errors(pass_.restored, x),
             "retinex": decomposition_errors(self.teacher.low(y), high, y, x),
         }
-        return {name: values.sum() / self.recipe.batch for name, values in errors.items()}
+        return {name: values.sum() / self.recipe.batch_at(iteration) for name, values in errors.items()}
 
     def _told(self, iteration: int) -> Tensor:
         """Which of this process's samples show their truth."""
         generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + iteration)
-        return self.ranks.share(torch.rand(self.recipe.batch, generator=generator) < self.recipe.oracle_share)
+        return self.ranks.share(
+            torch.rand(self.recipe.batch_at(iteration), generator=generator) < self.recipe.oracle_share
+        )
 
     def restored(self, net: nn.Module, batch: Tensors) -> dict[str, Tensor]:
         """Without the truth, and with it: the difference is what the priors can tell beyond the degraded picture."""
