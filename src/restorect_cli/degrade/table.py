@@ -138,7 +138,6 @@ SIMPLE: dict[str, Degradation] = {
     "raindrop": _raindrop,
     "none": _none,
 }
-NAMES = (*SIMPLE, "rain-light", "rain-heavy", "rain-layers", "noise-layers")
 
 
 def make(name: str, layers: Sequence[NDArray[Any]] = (), seed: int = 0) -> Degradation:
