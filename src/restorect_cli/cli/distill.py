@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import UsageError
+from ..names import TASKS
 from .export import say_exported
+from .label import Largest, Views, need_labels
 from .options import Quiet, choose
 from .output import Output
 from .training import TRAIN_DEVICES, need_one_start, need_torch, say_estimate, train_to_the_end
 
+if TYPE_CHECKING:
+    from ..recipes.recipe import Recipe
+
 
 def distill(
     teacher: Annotated[
-        Path,
+        str,
         typer.Option(
-            metavar="WEIGHTS",
-            help="The teacher: the folder of its run, or ema.safetensors or checkpoint.pt in it.",
+            metavar="X",
+            help="The teacher: the folder of its run, or ema.safetensors or checkpoint.pt in it; or any network, as "
+            "`label` takes it: an ONNX file, a command 'prog {in} {out}', a checkpoint (.pth), or self.",
             show_default=False,
         ),
     ],
     data: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder that holds the folders the recipe names.", show_default=False)
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="Folder that holds the folders the recipe names; without a recipe, photographs that such a network "
+            "labels.",
+            show_default=False,
+        ),
     ],
     recipe: Annotated[
         str | None,
@@ -44,6 +57,18 @@ def distill(
             show_default=False,
         ),
     ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task",
+            "-t",
+            metavar="|".join(TASKS),
+            help="What a teacher that is any network repairs, without a recipe.",
+            show_default=False,
+        ),
+    ] = None,
+    views: Views = 1,
+    largest: Largest = 1.0,
     resume: Annotated[bool, typer.Option("--resume", help="Continue where the run in RUN stopped.")] = False,
     init: Annotated[
         str | None,
@@ -83,6 +108,10 @@ def distill(
     teacher computes. The [distill] table of the recipe sets the weights of its losses; without one they have their
     defaults.
 
+    Any other network shows only its pictures. It labels the photographs once, before training, as `restorect label`
+    does, and the recipe says what is learned from the labels; DIR keeps them. Without a recipe the run starts from
+    the shipped model of the task, unless --init names another.
+
     At the end RUN holds a folder with the exported model and its card. It computes the same as the student in torch.
 
     \b
@@ -93,32 +122,120 @@ def distill(
       restorect enhance noisy.jpg --task denoise --model runs/denoise-s-distilled/denoise-s
 
     \b
+    From any network, with photographs that have no truth:
+      restorect distill --data ./rainy --teacher derainer.onnx --task derain
+
+    \b
     From the folders of pictures that the shipped recipes name:
       restorect train --task low-light --net teacher-small --data ./pictures
       restorect distill low-light-s-distilled --data ./pictures --teacher runs/low-light-teacher-small/ema.safetensors
     """
     choose("--device", device, TRAIN_DEVICES)
+    if task is not None:
+        choose("--task", task, TASKS)
     need_one_start(resume, init)
     need_torch()
-    from ..recipes.choice import RUNS, distilling
-    from ..recipes.recipe import load_recipe
+    from ..labelling.teachers import is_foreign
+    from ..recipes.choice import RUNS
     from ..training.loop import Trainer
     from ..training.ranks import join
-    from ..training.stages.distillation import naming_its_teacher, task_of
 
-    name = recipe or distilling(data) or f"{task_of(teacher)}-s-distilled"
-    chosen = naming_its_teacher(load_recipe(name), teacher)
-    run = output or RUNS / f"{chosen.task}-{chosen.net}-distilled"
+    foreign, weights = is_foreign(teacher), None
     with join(device) as ranks:
         out = Output(quiet=quiet or not ranks.leads)
+        if foreign:
+            if ranks.count > 1:
+                raise UsageError("one process labels pictures, not several", "first: restorect label, then train")
+            found = _labelled(teacher, data, recipe, task, views, largest, threads, dry_run, out)
+            if found is None:
+                return
+            chosen = found
+            if recipe is None and init is None and not resume:
+                init = _shipped(f"{chosen.task}-{chosen.net}", out)
+        else:
+            if task is not None:
+                raise UsageError("a RestoRect teacher knows its task", "leave --task out")
+            weights = Path(teacher)
+            chosen = _taught_by(weights, recipe, data)
+        run = output or RUNS / f"{chosen.task}-{chosen.net}-distilled"
         if dry_run:
             if ranks.leads:
-                say_estimate(chosen, data, ranks.device, out, teacher=teacher, threads=threads)
+                say_estimate(chosen, data, ranks.device, out, teacher=weights, threads=threads)
             return
-        trainer = Trainer(chosen, data, run, ranks=ranks, threads=threads, resume=resume, teacher=teacher, init=init)
+        trainer = Trainer(chosen, data, run, ranks=ranks, threads=threads, resume=resume, teacher=weights, init=init)
         train_to_the_end(trainer, time_limit, out)
         if ranks.leads and trainer.iteration >= chosen.iterations:
-            _export(run, licence, training_data, out)
+            learned = f"{training_data}; labels by {teacher_name(teacher)}" if foreign else training_data
+            _export(run, licence, learned, out)
+
+
+def _taught_by(weights: Path, recipe: str | None, data: Path) -> Recipe:
+    """The recipe for a student of a RestoRect teacher."""
+    from ..recipes.choice import distilling
+    from ..recipes.recipe import load_recipe
+    from ..training.stages.distillation import naming_its_teacher, task_of
+
+    name = recipe or distilling(data) or f"{task_of(weights)}-s-distilled"
+    return naming_its_teacher(load_recipe(name), weights)
+
+
+def _labelled(
+    teacher: str,
+    data: Path,
+    named: str | None,
+    task: str | None,
+    views: int,
+    largest: float,
+    threads: int | None,
+    dry_run: bool,
+    out: Output,
+) -> Recipe | None:
+    """The recipe to train by, once all that it needs is labelled; None where a dry run leaves pictures to label."""
+    from ..labelling.run import LabelOptions
+    from ..recipes.recipe import load_recipe
+    from ..recipes.starters import RECIPE_FILE
+
+    recipe = None if named is None else load_recipe(named)
+    if recipe is None and task is None and not (data / RECIPE_FILE).is_file():
+        raise UsageError("no recipe says what the teacher repairs", "say --task")
+    if recipe is not None and task not in (None, recipe.task):
+        raise UsageError(f"recipe {named} is for {recipe.task}, not {task}", "leave --task out")
+    if recipe is not None and recipe.distill is not None:
+        raise UsageError(
+            f"{teacher} shows pictures alone, and [distill] in recipe {named} asks for more", "leave the table out"
+        )
+    options = LabelOptions(views=views, largest=largest)
+    left = need_labels(
+        teacher,
+        data,
+        recipe,
+        out,
+        task=task or (recipe.task if recipe else None),
+        options=options,
+        threads=threads,
+        dry_run=dry_run,
+    )
+    if left:
+        out.result(f"{left} pictures to label first", {"left": left})
+        return None
+    return recipe or load_recipe(str(data / RECIPE_FILE))
+
+
+def _shipped(name: str, out: Output) -> str | None:
+    """The model to start from where the user named none; None where it is not installed."""
+    from ..models.store import installed
+
+    if name not in {model.spec.name for model in installed()}:
+        return None
+    out.say(f"starts from {name}; --init names another start")
+    return name
+
+
+def teacher_name(teacher: str) -> str:
+    """As a card may say it: no folder of this machine."""
+    from ..labelling.teachers import OWN, without_folders
+
+    return "our own model" if teacher == OWN else without_folders(teacher)
 
 
 def _export(run: Path, licence: str, training_data: str, out: Output) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from ..errors import InputError
+from ..errors import InputError, UsageError
 from ..names import TASKS
 from .options import Device, Json, Model, Quiet, Threads, choose
 from .output import Output
@@ -17,6 +17,7 @@ from .output import Output
 if TYPE_CHECKING:
     from ..labelling.run import LabelOptions, Plan
     from ..labelling.teachers import Order, Teacher, TeacherOptions, ValueRange
+    from ..recipes.recipe import Recipe
 
 LAYOUT_CHOICES = ("nchw", "nhwc")
 RANGE_CHOICES = ("0..1", "-1..1", "0..255")
@@ -227,6 +228,59 @@ def label_sides(output: Path) -> list[int]:
         meta = images.read(path).meta
         sides.append(min(meta.width, meta.height))
     return sides
+
+
+def need_labels(
+    named: str,
+    data: Path,
+    recipe: Recipe | None,
+    out: Output,
+    *,
+    task: str | None,
+    options: LabelOptions,
+    threads: int | None,
+    dry_run: bool,
+) -> int:
+    """Label by the teacher `named` what training needs and has no label yet: the photographs in `data`, or the folders
+    of a recipe's sources that ask for a teacher. Returns how many pictures are left, which is 0 unless `dry_run`.
+
+    Raises UsageError for a recipe without such a source, or labels of another teacher, and what labelling raises.
+    """
+    from ..labelling.run import is_finished, plan
+    from ..labelling.teachers import TeacherOptions, open_teacher
+
+    folders = [data]
+    if recipe is not None:
+        folders = [data / name for name in dict.fromkeys(s.folder for s in recipe.source if s.asks_teacher)]
+    if not folders:
+        raise UsageError(
+            "the recipe asks for no teacher's pictures", 'say truth = "teacher" or truth = "mixed" in a [[source]]'
+        )
+    for folder in folders:
+        _need_same_teacher(folder, named)
+    plans = [plan(folder, folder, options) for folder in folders if not is_finished(folder)]
+    left = sum(len(work.tasks) for work in plans)
+    if dry_run or not left:
+        return left
+    out.say(f"the teacher labels each picture once, before training: {left} are left; `restorect label` can do it too")
+    teacher = open_teacher(named, TeacherOptions(threads=threads), task=task)
+    failed = sum(label_all(w, teacher, options, "unstated", out, task=None if recipe else task) for w in plans)
+    if failed:
+        out.say(f"warning: training goes on without the {failed} pictures that failed")
+    return 0
+
+
+def _need_same_teacher(folder: Path, named: str) -> None:
+    """Raise UsageError where the labels in a folder are of another file than this one."""
+    from ..labelling.run import read_source
+    from ..labelling.teachers import file_digest
+
+    if not Path(named).is_file():
+        return
+    for records in (folder, folder / "teacher"):
+        about = read_source(records)
+        if about is not None and about.get("sha256") != file_digest(Path(named)):
+            raise UsageError(f"{folder} was labelled by {about['teacher']}, not by {named}", "name that teacher")
 
 
 class _Progress:

@@ -5,7 +5,8 @@
     OUT/source.json         who labelled: name, SHA-256, licence, how it was called
     OUT/rejected.jsonl      a line for each label that the gate dropped, with the reason
 
-A folder of pairs, with `input/` and `target/` of its own, keeps its truth: OUT/teacher/NAME.png is all that is added.
+A folder of pairs, with `input/` and `target/` of its own, keeps its truth: OUT/teacher/ is all that is added, with
+NAME.png and both records in it.
 
 Every file is there whole or not at all, and a picture counts as done once all of its files are: the same command
 goes on where a killed one stopped.
@@ -29,6 +30,7 @@ from ..degrade.pairs import SMALLEST_PX, as_picture, generator, list_photographs
 from ..engine.source import Image
 from ..errors import DiskFullError, InputError, ModelError, OutputError, RestorectError, UsageError
 from ..images.picture import WriteOptions, to_depth
+from ..names import is_picture
 from . import gate
 from .teachers import Teacher
 
@@ -72,6 +74,11 @@ class Plan:
     rejected: int
     problems: tuple[InputError, ...]  # files that cannot be labelled
 
+    @property
+    def records(self) -> Path:
+        """Where source.json and rejected.jsonl are."""
+        return self.output / "teacher" if self.truth else self.output
+
     def files(self, name: str) -> tuple[Path, ...]:
         """All files of one picture."""
         sides = ("teacher",) if self.truth else ("input", "target")
@@ -110,8 +117,8 @@ def plan(folder: Path, output: Path, options: LabelOptions, *, truth: bool | Non
         for photograph in photographs
         for number, name in enumerate(photograph.names)
     ]
-    rejected = {str(record["name"]) for record in read_rejected(output)}
     known = Plan(output, truth, (), 0, 0, tuple(problems))
+    rejected = {str(record["name"]) for record in read_rejected(known.records)}
     done = {task.name for task in tasks if all(path.exists() for path in known.files(task.name))}
     dropped = {task.name for task in tasks if task.name in rejected} - done
     left = tuple(task for task in tasks if task.name not in done | dropped)
@@ -121,7 +128,7 @@ def plan(folder: Path, output: Path, options: LabelOptions, *, truth: bool | Non
 def begin(work: Plan, teacher: Teacher, options: LabelOptions, licence: str) -> None:
     """Make the folders and write source.json, or check that it is the same. Raises OutputError."""
     about = describe(teacher, options, licence)
-    path = work.output / SOURCE
+    path = work.records / SOURCE
     if path.exists():
         _check_same(path, about)
     elif not work.truth and any(_has_files(work.output / side) for side in ("input", "target")):
@@ -174,7 +181,7 @@ def label(work: Plan, teacher: Teacher, options: LabelOptions) -> Iterator[Label
             if why is None:
                 _write(work, task, degraded, label)
             else:
-                _reject(work.output, task, why)
+                _reject(work.records, task, why)
             state = "labelled" if why is None else "rejected"
         except DiskFullError:
             raise
@@ -235,27 +242,27 @@ def _write(work: Plan, task: Task, degraded: Image, label: Image) -> None:
         images.write(as_picture(to_depth(picture, 8)), path, WriteOptions(overwrite=True), temporary_prefix=TEMPORARY)
 
 
-def read_rejected(output: Path) -> list[dict[str, Any]]:
+def read_rejected(folder: Path) -> list[dict[str, Any]]:
     """The lines of rejected.jsonl; one that a kill cut short is left out, and its picture labelled again."""
     try:
-        lines = (output / REJECTED).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = (folder / REJECTED).read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise OutputError(f"cannot read {output / REJECTED}", error.strerror or str(error)) from None
-    records = []
+        raise OutputError(f"cannot read {folder / REJECTED}", error.strerror or str(error)) from None
+    found = []
     for line in lines:
         try:
             record = json.loads(line)
         except ValueError:
             continue
         if isinstance(record, dict) and "name" in record:
-            records.append(record)
-    return records
+            found.append(record)
+    return found
 
 
-def _reject(output: Path, task: Task, why: str) -> None:
-    path = output / REJECTED
+def _reject(records: Path, task: Task, why: str) -> None:
+    path = records / REJECTED
     line = json.dumps({"name": task.name, "photograph": task.path.name, "reason": why}) + "\n"
     try:
         with path.open("ab") as file:
@@ -268,9 +275,9 @@ def _reject(output: Path, task: Task, why: str) -> None:
         raise OutputError(f"cannot write {path}", error.strerror or str(error)) from None
 
 
-def read_source(output: Path) -> dict[str, Any] | None:
+def read_source(records: Path) -> dict[str, Any] | None:
     """What source.json says; None where there is none. Raises OutputError for one that says nothing."""
-    path = output / SOURCE
+    path = records / SOURCE
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -292,6 +299,11 @@ def _check_same(path: Path, about: dict[str, Any]) -> None:
             f"{path.parent} was labelled otherwise, with another {', '.join(other)}",
             "use the same teacher and options, or choose another folder with -o",
         )
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether it holds labels and no photographs to label: what `restorect label -o` makes."""
+    return (folder / SOURCE).exists() and not any(is_picture(entry.name) for entry in folder.iterdir())
 
 
 def _has_files(folder: Path) -> bool:

@@ -27,6 +27,8 @@ RANGES = ("0..1", "-1..1", "0..255")
 TILE_PX = 1024
 CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors", ".bin", ".pkl", ".pickle")
 
+FOREIGN = (".onnx", *(suffix for suffix in CHECKPOINTS if suffix not in (".pt", ".safetensors")))  # those are runs' too
+
 Order = Literal["nchw", "nhwc"]
 ValueRange = Literal["0..1", "-1..1", "0..255"]
 
@@ -100,6 +102,11 @@ def open_teacher(
     from .onnx_teacher import OnnxTeacher
 
     return OnnxTeacher(path, options)
+
+
+def is_foreign(named: str) -> bool:
+    """Whether it can only show pictures: `distill` takes a run of ours for a teacher with features too."""
+    return named == OWN or "{in}" in named or "{out}" in named or Path(named).suffix.lower() in FOREIGN
 
 
 class CommandTeacher:
