@@ -76,7 +76,7 @@ def distill(
             "--init",
             metavar="WEIGHTS",
             help="Start from a model (derain-s, or its folder), a run, or its ema.safetensors: of the same net, "
-            "or of a smaller student.",
+            "or of a smaller model.",
             show_default=False,
         ),
     ] = None,

@@ -140,7 +140,7 @@ def _checkpoint(path: Path, options: TeacherOptions) -> Teacher:
             f"teacher {path} is {kind}, not an ONNX file",
             f"export it to ONNX, or, to read known networks, {how_to_install('spandrel')}",
         )
-    from ..training.checkpoint_teacher import CheckpointTeacher
+    from .checkpoint_teacher import CheckpointTeacher
 
     return CheckpointTeacher(path, options)
 

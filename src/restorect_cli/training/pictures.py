@@ -12,10 +12,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from .. import images
-from ..degrade.pairs import generator
+from ..degrade.pairs import generator, shrunk
 from ..engine import prior
 from ..errors import InputError
 from ..images.picture import to_depth
@@ -96,13 +95,9 @@ def load_photograph(path: Path, scales: Sequence[float] = (), minimum_px: int = 
     thumb = thumbnail(pixels)
     cuts = [pixels] if not scales else []
     for number, scale in enumerate(scales):
-        height, width = (round(side / scale) for side in pixels.shape[:2])
-        if min(height, width) < minimum_px:
-            continue
-        small = pixels
-        if scale > 1:
-            small = np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS))
-        cuts.append(_window(small, minimum_px, generator(path.name, 0, number)))
+        small = shrunk(pixels, round(pixels[..., 0].size / scale**2))
+        if min(small.shape[:2]) >= minimum_px:
+            cuts.append(_window(small, minimum_px, generator(path.name, 0, number)))
     return [TrainingPicture(path.stem, cut, None, thumb, None) for cut in cuts]
 
 
@@ -210,15 +205,14 @@ def with_taught_exposure(picture: TrainingPicture) -> TrainingPicture:
 
 
 def _light(image: FloatImage) -> FloatImage:
-    """The image (H,W,3) without what is smaller than a cell."""
-    height, width = image.shape[:2]
-    cell = max(height, width) / CELLS
-    cells = (max(1, round(width / cell)), max(1, round(height / cell)))
-    colours = [
-        Image.fromarray(np.ascontiguousarray(image[..., c])).resize(cells, Image.Resampling.BOX) for c in range(3)
-    ]
-    grown = [np.asarray(c.resize((width, height), Image.Resampling.BICUBIC), np.float32) for c in colours]
-    return np.clip(np.stack(grown, axis=-1), 0, 1)
+    """The image (H,W,3) without what is smaller than a cell: two moving means along each side."""
+    radius = max(1, max(image.shape[:2]) // CELLS // 2)
+    for axis in (0, 1, 0, 1):
+        pad = [(radius + 1, radius) if a == axis else (0, 0) for a in range(3)]
+        sums = np.pad(image, pad, mode="edge").cumsum(axis=axis, dtype=np.float64)
+        later = sums.take(np.arange(2 * radius + 1, sums.shape[axis]), axis=axis)
+        image = ((later - sums.take(np.arange(later.shape[axis]), axis=axis)) / (2 * radius + 1)).astype(np.float32)
+    return image
 
 
 def _whole(folder: Path, stem: str) -> PixelsU8 | None:
