@@ -84,6 +84,25 @@ def test_windows_of_a_fixed_size_are_feathered_without_seams(tmp_path: Path):
     np.testing.assert_allclose(label[8:-8, 8:-8], 0.6, atol=1e-5)
 
 
+def test_windows_of_a_teacher_that_brightens_come_under_one_light(tmp_path: Path):
+    """This one makes every window half grey on average, so that the dark side of a picture is as light as the other."""
+    nodes = [
+        ("ReduceMean", ["x"], ["mean"], {"axes": [1, 2, 3]}),
+        ("Div", ["x", "mean"], ["level"], {}),
+        ("Mul", ["level", "half"], ["y"], {}),
+    ]
+    half = {"half": np.float32(0.3)}
+    path = write_teacher(tmp_path / "t.onnx", nodes, constants=half, shape=(1, 3, 64, 64))
+    image = np.float32(0.05) * (1 + np.arange(320, dtype=np.float32)[None, :, None] / 160) * np.ones((64, 1, 3), "f4")
+    whole = 0.3 * image / image.mean()
+    apart, together = (
+        open_teacher(str(path), TeacherOptions(device="cpu", threads=1, values="0..1", one_light=one))(image)
+        for one in (False, True)
+    )
+    assert np.abs(apart - whole).mean() > 0.05
+    assert np.abs(together - whole).mean() < 0.02
+
+
 def test_uint8_and_one_of_several_outputs(tmp_path: Path):
     how = {"outputs": ("y", "z")}
     path = write_teacher(tmp_path / "t.onnx", [("Identity", ["x"], ["y"], {}), ("Mul", ["x", "x"], ["z"], {})], **how)

@@ -21,6 +21,13 @@ def test_hours_are_those_of_all_phases():
     phases = Phase("prior", 100, 0.5), Phase("all", 900, 2.0)
     assert Estimate(1, 2, phases, 0.0, None).hours == (50 + 1800) / 3600
     assert Estimate(1, 2, phases, 3.0, None).hours == (50 + 1800 + 3000) / 3600
+    assert Estimate(1, 2, phases, 1.0, None, overlapped=True).hours == (100 + 1800) / 3600
+
+
+def test_larger_crops_at_the_end_are_a_phase_of_their_own(data: Path, recipe: Recipe):
+    found = estimate(recipe.model_copy(update={"crop_final_px": 64, "final_share": 0.5, "workers": 1}), data, "cpu")
+    assert [(phase.name, phase.iterations) for phase in found.phases] == [("all", 3), ("crops of 64 px", 3)]
+    assert found.overlapped
 
 
 def test_making_the_pictures_is_timed(data: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch):

@@ -150,7 +150,7 @@ def label(
     work = plan(folder, target, options)
     opened = open_teacher(
         teacher,
-        teacher_options(layout, values, multiple, teacher_output, tile, device, threads),
+        teacher_options(layout, values, multiple, teacher_output, tile, device, threads, task),
         task=task,
         model=model,
     )
@@ -166,6 +166,7 @@ def teacher_options(
     tile: int,
     device: str,
     threads: int | None,
+    task: str | None,
 ) -> TeacherOptions:
     """As the command line says them; UsageError for an unknown word."""
     from ..labelling.teachers import TeacherOptions
@@ -175,7 +176,14 @@ def teacher_options(
     if values is not None:
         choose("--values", values, RANGE_CHOICES)
     return TeacherOptions(
-        cast("Order | None", layout), cast("ValueRange | None", values), multiple, output, tile, device, threads
+        order=cast("Order | None", layout),
+        values=cast("ValueRange | None", values),
+        multiple=multiple,
+        output=output,
+        tile_px=tile,
+        one_light=task == "low-light",
+        device=device,
+        threads=threads,
     )
 
 
@@ -263,7 +271,7 @@ def need_labels(
     if dry_run or not left:
         return left
     out.say(f"the teacher labels each picture once, before training: {left} are left; `restorect label` can do it too")
-    teacher = open_teacher(named, TeacherOptions(threads=threads), task=task)
+    teacher = open_teacher(named, TeacherOptions(threads=threads, one_light=task == "low-light"), task=task)
     failed = sum(label_all(w, teacher, options, "unstated", out, task=None if recipe else task) for w in plans)
     if failed:
         out.say(f"warning: training goes on without the {failed} pictures that failed")

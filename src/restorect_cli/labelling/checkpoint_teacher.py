@@ -11,7 +11,7 @@ from ..engine.runtime import check_threads
 from ..engine.source import Image
 from ..training.known_network import KnownNetwork
 from .teachers import TeacherOptions, file_digest
-from .windows import in_windows, window_side
+from .windows import in_windows, under_light_of, window_side
 
 
 class CheckpointTeacher:
@@ -21,12 +21,13 @@ class CheckpointTeacher:
         self.name, self.sha256 = path.name, file_digest(path)
         self._net = KnownNetwork(path, options.device, check_threads(options.threads))
         self._multiple = options.multiple or self._net.multiple
-        self._tile_px = options.tile_px
+        self._tile_px, self._one_light = options.tile_px, options.one_light
         self.facts: Mapping[str, object] = {
             "kind": "checkpoint",
             "architecture": self._net.architecture,
             "multiple": self._multiple,
             "tile_px": self._tile_px,
+            "one_light": self._one_light,
         }
 
     def __call__(self, image: Image) -> Image:
@@ -34,4 +35,7 @@ class CheckpointTeacher:
         own = [window_side(side, self._multiple, self._tile_px) for side in sides]
         if self._net.square:
             own = [max(own)] * 2
-        return np.clip(in_windows(image, self._net, own[0], own[1]), 0, 1)
+        label = in_windows(image, self._net, own[0], own[1])
+        if self._one_light and (own[0] < sides[0] or own[1] < sides[1]):
+            label = under_light_of(label, image, self._net, own[0], own[1])
+        return np.clip(label, 0, 1)

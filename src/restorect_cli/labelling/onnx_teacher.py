@@ -17,7 +17,7 @@ from ..engine.runtime import Graph, Port, check_threads, resolve_device
 from ..engine.source import Image
 from ..errors import InputError, ModelError, UsageError
 from .teachers import Order, TeacherOptions, ValueRange, file_digest
-from .windows import in_windows, window_side
+from .windows import in_windows, under_light_of, window_side
 
 MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
 RANGES: tuple[ValueRange, ...] = ("0..1", "0..255", "-1..1")  # as they are tried
@@ -44,7 +44,7 @@ class OnnxTeacher:
         self._input, self._output = self._ports(options.output)
         self._order = options.order or self._found_order()
         self._fixed = self._sides(self._input)
-        self._tile_px = options.tile_px
+        self._tile_px, self._one_light = options.tile_px, options.one_light
         self._multiple = options.multiple or 1
         self._values: ValueRange = options.values or ("0..255" if self._input.kind == "tensor(uint8)" else "0..1")
         if options.multiple is None and None in self._fixed:
@@ -60,6 +60,7 @@ class OnnxTeacher:
             "size": "free" if None in self._fixed else f"{self._fixed[1]}x{self._fixed[0]}",
             "multiple": self._multiple,
             "tile_px": self._tile_px,
+            "one_light": self._one_light,
         }
 
     def __call__(self, image: Image) -> Image:
@@ -68,7 +69,10 @@ class OnnxTeacher:
             fixed or window_side(side, self._multiple, self._tile_px)
             for fixed, side in zip(self._fixed, (height, width), strict=True)
         ]
-        return np.clip(in_windows(image, self._window, own[0], own[1]), 0, 1)
+        label = in_windows(image, self._window, own[0], own[1])
+        if self._one_light and (own[0] < height or own[1] < width):
+            label = under_light_of(label, image, self._window, own[0], own[1])
+        return np.clip(label, 0, 1)
 
     def _window(self, window: Image) -> Image:
         try:

@@ -64,6 +64,7 @@ class TeacherOptions:
     order, values, multiple, output: of an ONNX file: where its colours are, what white is, what its sides must be a
     multiple of, which of its outputs is the picture.
     tile_px: side above which a network of free size gets windows; one of a fixed size always does.
+    one_light: whether windows are brought under the light that the network gives the whole picture: for low light.
     """
 
     order: Order | None = None
@@ -71,6 +72,7 @@ class TeacherOptions:
     multiple: int | None = None
     output: str | None = None
     tile_px: int = TILE_PX
+    one_light: bool = False
     device: str = "auto"
     threads: int | None = None
 

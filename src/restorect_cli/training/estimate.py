@@ -40,13 +40,15 @@ class Estimate:
     trained: int  # parameters
     frozen: int
     phases: tuple[Phase, ...]
-    pictures_seconds: float  # to make one batch, which no step overlaps
+    pictures_seconds: float  # to make one batch
     memory_bytes: int | None  # at the peak; None where the system does not say
+    overlapped: bool = False  # whether a worker makes the next batch during a step
 
     @property
     def hours(self) -> float:
         """Of all iterations together."""
-        return sum(phase.iterations * (phase.seconds + self.pictures_seconds) for phase in self.phases) / 3600
+        join = max if self.overlapped else sum
+        return sum(phase.iterations * join((phase.seconds, self.pictures_seconds)) for phase in self.phases) / 3600
 
 
 def estimate(recipe: Recipe, data: Path, device: str, teacher: Path | None = None) -> Estimate:
@@ -89,6 +91,7 @@ def _estimate(recipe: Recipe, data: Path, device: str, teacher: Path | None) -> 
         phases=timed,
         pictures_seconds=_pictures_seconds(stream),
         memory_bytes=_peak_bytes(device),
+        overlapped=recipe.workers > 0,
     )
 
 

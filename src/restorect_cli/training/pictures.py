@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from .. import images
 from ..degrade.pairs import generator, shrunk
 from ..engine import prior
+from ..engine.light import light
 from ..errors import InputError
 from ..images.picture import to_depth
 from ..images.view import WorkingView
@@ -28,7 +29,6 @@ PixelsU8 = NDArray[np.uint8]
 FloatImage = NDArray[np.float32]
 
 WINDOW_PIXELS = 640 * 640  # of a photograph cut at several scales so much of each is kept: 1.2 MB
-CELLS = 16  # along the longer side: what is larger than such a cell counts as light and colour, not as detail
 EXPOSURE_RATIO = (0.5, 2.0)  # by which a teacher's light may change the truth's
 
 
@@ -199,20 +199,9 @@ def with_taught_exposure(picture: TrainingPicture) -> TrainingPicture:
     if picture.taught is None:
         return picture
     truth, teacher = as_float(picture.clean), as_float(picture.taught)
-    ratio = (_light(teacher) + 0.01) / (_light(truth) + 0.01)
+    ratio = (light(teacher) + 0.01) / (light(truth) + 0.01)
     lit = truth * np.clip(ratio, *EXPOSURE_RATIO)
     return replace(picture, taught=np.clip(np.round(lit * 255), 0, 255).astype(np.uint8))
-
-
-def _light(image: FloatImage) -> FloatImage:
-    """The image (H,W,3) without what is smaller than a cell: two moving means along each side."""
-    radius = max(1, max(image.shape[:2]) // CELLS // 2)
-    for axis in (0, 1, 0, 1):
-        pad = [(radius + 1, radius) if a == axis else (0, 0) for a in range(3)]
-        sums = np.pad(image, pad, mode="edge").cumsum(axis=axis, dtype=np.float64)
-        later = sums.take(np.arange(2 * radius + 1, sums.shape[axis]), axis=axis)
-        image = ((later - sums.take(np.arange(later.shape[axis]), axis=axis)) / (2 * radius + 1)).astype(np.float32)
-    return image
 
 
 def _whole(folder: Path, stem: str) -> PixelsU8 | None:
