@@ -40,7 +40,7 @@ class OnnxTeacher:
         try:
             self._graph = Graph(path, resolve_device(options.device), check_threads(options.threads))
         except ModelError as error:
-            raise ModelError(f"{self._who}: {error.problem}", "name an ONNX file that onnxruntime can load") from None
+            raise ModelError(f"teacher {error.problem}", "name an ONNX file that onnxruntime can load") from None
         self._input, self._output = self._ports(options.output)
         self._order = options.order or self._found_order()
         self._fixed = self._sides(self._input)
