@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ._version import __version__
+
 if TYPE_CHECKING:
     from .engine.restorer import Restorer
     from .errors import DeviceError, InputError, ModelError, OutputError, RestorectError, UsageError
     from .files import Outcome, restore_file
-
-__version__ = "0.1.0"
 
 __all__ = [
     "DeviceError",

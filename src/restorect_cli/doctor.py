@@ -16,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
-from . import __version__
+from ._version import __version__
 from .errors import ModelError
 from .one_line import folded
 

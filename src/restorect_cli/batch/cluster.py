@@ -18,7 +18,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
-from .. import __version__
+from .._version import __version__
 from ..engine.runtime import check_threads
 from ..errors import DeviceError, OutputError, RestorectError, UsageError
 from ..files import Repairer, Settings

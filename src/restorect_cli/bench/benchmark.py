@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .. import __version__
+from .._version import __version__
 from ..engine.restorer import Precision
 from ..engine.runtime import check_threads
 from ..errors import InputError, RestorectError, UsageError

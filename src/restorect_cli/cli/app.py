@@ -20,7 +20,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from .. import __version__
+from .._version import __version__
 from ..errors import RestorectError
 from ..one_line import folded
 from . import batch, bench, compare, degrade, distill, doctor, enhance, models, train
