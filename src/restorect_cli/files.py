@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO, Literal
 
-from . import images
+from . import atomic, images
 from .engine.auto import choose_task
 from .engine.prior import prior_inputs
 from .engine.restorer import Precision, Restorer
@@ -259,4 +259,4 @@ def check_target(job: Job, *, overwrite: bool) -> None:
             job.folder_to_make.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot make folder {job.folder_to_make} ({error.strerror})") from error
-    images.check_target(job.target, overwrite)
+    atomic.check_target(job.target, overwrite)

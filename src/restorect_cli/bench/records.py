@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..errors import OutputError
+from ..atomic import write_file
 from .benchmark import Outcome, SetOutcome
 from .measures import Measure
 from .pairing import count_label
@@ -166,21 +166,8 @@ def write_csv(outcome: Outcome, path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """As `write_bytes`, in UTF-8."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write beside and rename, so that nothing half-written is left. Raises OutputError."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(
-            f"cannot write {path} ({error.strerror or error})", "check the folder and the space"
-        ) from error
+    """The text in UTF-8, whole or not at all. Raises OutputError."""
+    write_file(path, text.encode())
 
 
 def kind_label(one: SetOutcome, method: str) -> str:

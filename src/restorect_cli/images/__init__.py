@@ -2,6 +2,6 @@
 
 from .picture import Meta, Picture, WriteOptions
 from .reading import read
-from .writing import check_fits, check_target, encode, write, write_notes
+from .writing import check_fits, encode, write, write_notes
 
-__all__ = ["Meta", "Picture", "WriteOptions", "check_fits", "check_target", "encode", "read", "write", "write_notes"]
+__all__ = ["Meta", "Picture", "WriteOptions", "check_fits", "encode", "read", "write", "write_notes"]
