@@ -219,7 +219,7 @@ def export(
 
 
 def tell_export(spec: StudentSpec, folder: Path, out: Output) -> None:
-    from ..models.store import as_model
+    from .shell import as_model
 
     out.result(
         f"{spec.name}: {spec.parameters} parameters, exported to {folder}; "
