@@ -92,7 +92,6 @@ def test_run_returns_outputs_by_name(folder):
     graph = Graph(folder / "velocity.onnx", "cpu", threads=1)
     assert graph.inputs == ["x", "t", "z"] and graph.outputs == ["displacement"]
     np.testing.assert_array_equal(graph.run(FEEDS)["displacement"], FEEDS["x"] / 2)
-    assert "denoise-s" in graph.metadata["restorect"]
 
 
 def test_bytes_are_taken_too(folder):

@@ -144,11 +144,6 @@ class Graph:
             ) from error
 
     @property
-    def metadata(self) -> dict[str, str]:
-        """The custom key-value pairs stored in the file."""
-        return dict(self._session.get_modelmeta().custom_metadata_map)
-
-    @property
     def inputs(self) -> list[str]:
         return [value.name for value in self._session.get_inputs()]
 
