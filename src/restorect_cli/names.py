@@ -7,7 +7,6 @@ import os
 TASKS = ("low-light", "derain", "denoise", "raindrop")
 SIZES = ("s", "m")
 DEVICES = ("auto", "cpu", "cuda", "coreml", "directml", "openvino")
-DEFAULT_REPOSITORY = "restorect/students"  # Hugging Face "owner/name"; --repo or RESTORECT_HUB choose another
 
 # The formats we write, by the target's extension. Everything else we read is written as PNG.
 FORMATS: dict[str, str] = {

@@ -55,7 +55,7 @@ def test_auto_takes_what_is_here_and_says_so(run: Run, weights: Path) -> None:
 def test_auto_without_any_student(run: Run, weights: Path, photo: Path) -> None:
     (weights / "manifest.json").write_text('{"format": 1}')
     result = run("enhance", "photo.png")
-    assert (result.code, len(result.err.splitlines())) == (3, 1) and "there is no student 'denoise-s' yet" in result.err
+    assert (result.code, len(result.err.splitlines())) == (3, 1) and "there is no model 'denoise-s' yet" in result.err
 
 
 def test_model_by_name_and_folder_decides_the_task(run: Run, photo: Path, tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_what_a_format_cannot_hold_is_found_before_the_work(
         (["photo.png", "--task", "sharpen"], 2, "unknown task 'sharpen': choose auto, low-light"),
         (["photo.png", "--ensemble", "3"], 2, "unknown ensemble '3': choose 1, 2, 4"),
         (["photo.png", "--device", "tpu"], 2, "unknown device 'tpu': choose auto, cpu"),
-        (["photo.png", "--model", "xl"], 2, "unknown model 'xl': choose a size (s), a student (denoise-s, "),
+        (["photo.png", "--model", "xl"], 2, "unknown model 'xl': choose a size (s), a name (denoise-s, "),
         (["photo.png", "--format", "bmp"], 2, "unknown format 'bmp'"),
         (["photo.png", "--depth", "12"], 2, "unknown depth '12'"),
         (["photo.png", "--strip", "exif"], 2, "unknown strip 'exif'"),
@@ -233,8 +233,8 @@ def test_what_a_format_cannot_hold_is_found_before_the_work(
         (["photo.png", "-o", "-", "--json"], 2, "both want standard output"),
         (["photo.png", "--model", "denoise-s", "--task", "low-light"], 2, "made for denoise, not for low-light"),
         # what cannot be had
-        (["photo.png", "--task", "derain"], 3, "there is no student 'derain-s' yet"),
-        (["photo.png", "--model", "m"], 3, "no student"),
+        (["photo.png", "--task", "derain"], 3, "there is no model 'derain-s' yet"),
+        (["photo.png", "--model", "m"], 3, "no model"),
         (["photo.png", "--model", "./absent"], 3, "model folder absent is not there"),
         (["photo.png", "--device", "coreml"], 3, "coreml"),
     ],

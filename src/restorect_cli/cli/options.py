@@ -130,7 +130,7 @@ Repository = Annotated[
     typer.Option(
         "--repo",
         metavar="OWNER/NAME",
-        help="Hugging Face repository to fetch from [default: RESTORECT_HUB, else the one named by the manifest].",
+        help="Hugging Face repository to fetch from; needed unless RESTORECT_HUB names one.",
         show_default=False,
     ),
 ]
