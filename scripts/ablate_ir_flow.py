@@ -29,10 +29,11 @@ from restorect_cli.degrade.noise import FloatImage
 from restorect_cli.degrade.table import Degradation, Scene
 from restorect_cli.engine.flow import GridKind, Solver, Target, sample, time_grid
 from restorect_cli.recipes.recipe import Recipe, SourceRecipe
-from restorect_cli.training.data import Batch, Item, PairStream, collate, draw
+from restorect_cli.training.data import Batch, PairStream, collate, draw
 from restorect_cli.training.export import load_weights
 from restorect_cli.training.loop import VALIDATION_PICTURES, Trainer
 from restorect_cli.training.nets.student import Student
+from restorect_cli.training.pictures import TrainingPicture
 
 DOCS = Path(__file__).parents[1] / "docs"
 STEPS = (1, 2, 3, 4, 5, 10)
@@ -153,12 +154,12 @@ def schedules() -> Iterator[tuple[int, GridKind, Solver]]:
                 yield steps, grid, solver
 
 
-def held_out(data: Path, task: str) -> list[Item]:
+def held_out(data: Path, task: str) -> list[TrainingPicture]:
     stream = PairStream(recipe(task, "cumulative", 1), data)
     return [item for item in stream.validation[0] if min(item.clean.shape[:2]) >= MEASURE_PX][:VALIDATION_PICTURES]
 
 
-def degraded(items: list[Item], degradation: Degradation) -> Batch:
+def degraded(items: list[TrainingPicture], degradation: Degradation) -> Batch:
     return collate(
         [
             draw(item, degradation, MEASURE_PX, np.random.default_rng([99, number]), augment=False)

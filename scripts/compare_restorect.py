@@ -28,7 +28,7 @@ from restorect_cli.bench.metrics import match_mean, psnr, ssim
 from restorect_cli.names import called
 from restorect_cli.recipes.recipe import DistillRecipe, Recipe, SourceRecipe
 from restorect_cli.training.data import PairStream
-from restorect_cli.training.loop import Progress, Trainer
+from restorect_cli.training.loop import StepReport, Trainer
 from restorect_cli.training.nets.teacher import TEACHERS
 from restorect_cli.training.plot import PAPER, panel
 
@@ -149,11 +149,8 @@ def go_on(recipe: Recipe, run: Path, args: argparse.Namespace, ends: float, teac
         return True
     clock = Clock(run / "seconds.json")
 
-    def report(progress: Progress) -> None:
-        if (
-            progress.iteration * args.points // recipe.iterations
-            > (progress.iteration - 1) * args.points // recipe.iterations
-        ):
+    def report(step: StepReport) -> None:
+        if step.iteration * args.points // recipe.iterations > (step.iteration - 1) * args.points // recipe.iterations:
             clock.stop(trainer.iteration)
             write_point(trainer, run / "points.jsonl")
             clock.start(trainer.iteration)

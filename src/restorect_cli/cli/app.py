@@ -23,7 +23,7 @@ import typer
 from .._version import __version__
 from ..errors import RestorectError
 from ..one_line import folded
-from . import batch, bench, compare, degrade, distill, doctor, enhance, models, train
+from . import batch, bench, compare, degrade, distill, doctor, enhance, export, models, train
 from .options import help_if_alone
 from .output import Output, let_go_of_broken_streams
 
@@ -41,9 +41,9 @@ app.command("bench", short_help="Score the students, and other methods, on test 
 app.command("benchmark", short_help="The same as `bench`.", hidden=True)(bench.bench)
 app.command("compare", short_help="Put two pictures under one slider.")(compare.compare)
 app.command("degrade", short_help="Make training pairs from clean photographs.")(degrade.degrade)
-app.command("train", short_help="Train a student by a recipe.")(train.train)
+app.command("train", short_help="Train a model from a recipe.")(train.train)
 app.command("distill", short_help="Train a student that learns from a teacher.")(distill.distill)
-app.command("export", short_help="Turn a training run into a student that `enhance` can use.")(train.export)
+app.command("export", short_help="Turn a training run into a model that `enhance` can use.")(export.export)
 app.command("doctor", short_help="Check that everything is in order; a fix for each problem.")(doctor.doctor)
 
 _INTERRUPTED, _TERMINATED = 130, 143

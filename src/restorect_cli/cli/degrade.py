@@ -74,7 +74,8 @@ def degrade(
     if severity is not None:
         choose("--severity", severity, SEVERITIES)
 
-    from ..degrade.pairs import RECIPE_FILE, degradations, list_photographs, make_pairs, write_recipes
+    from ..degrade.pairs import degradations, list_photographs, make_pairs
+    from ..recipes.starters import RECIPE_FILE, write_recipes
 
     kinds = degradations(task, severity)
     photographs, failed = list_photographs(folder, count)

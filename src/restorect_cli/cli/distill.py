@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
+from .export import say_exported
 from .options import Quiet, choose
 from .output import Output
-from .train import TRAIN_DEVICES, need_one_start, need_torch, tell_export, train_to_the_end
-from .training_plan import tell_plan
+from .training import TRAIN_DEVICES, need_one_start, need_torch, say_estimate, train_to_the_end
 
 
 def distill(
@@ -109,7 +109,7 @@ def distill(
         out = Output(quiet=quiet or not ranks.leads)
         if dry_run:
             if ranks.leads:
-                tell_plan(chosen, data, ranks.device, out, teacher=teacher, threads=threads)
+                say_estimate(chosen, data, ranks.device, out, teacher=teacher, threads=threads)
             return
         trainer = Trainer(chosen, data, run, ranks=ranks, threads=threads, resume=resume, teacher=teacher, init=init)
         train_to_the_end(trainer, time_limit, out)
@@ -126,4 +126,4 @@ def _export(run: Path, licence: str, training_data: str, out: Output) -> None:
     folder = run / spec.name
     export(student, spec, folder, overwrite=True)  # its own of an earlier call: --resume may ask again
     write_card(folder, spec, recipe, run / "log.jsonl")
-    tell_export(spec, folder, out)
+    say_exported(spec, folder, out)

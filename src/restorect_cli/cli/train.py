@@ -1,4 +1,4 @@
-"""`restorect train` and `restorect export`: from pictures to a student of one's own."""
+"""`restorect train`: from pictures to a model of one's own."""
 
 from __future__ import annotations
 
@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import StoppedError, UsageError
+from ..errors import UsageError
 from ..names import TASKS, called
 from .options import Quiet, choose
 from .output import Output
-from .training_plan import tell_plan
+from .training import TRAIN_DEVICES, need_one_start, need_torch, say_estimate, train_to_the_end
 
 if TYPE_CHECKING:
-    from ..models.specs import StudentSpec
-    from ..recipes.choice import Choice
-    from ..training.loop import Progress, Trainer
+    from ..recipes.choice import ChosenRecipe
 
-TRAIN_DEVICES = ("cpu", "cuda")
 NETS = ("student-s", "student-m", "student-tiny", "teacher-tiny", "teacher-small", "teacher-paper")
 
 
@@ -84,7 +81,9 @@ def train(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Trains a student, or a teacher for one, by a recipe. Needs the extra `train` (pip install 'restorect[train]').
+    """Trains a model, or a teacher for one, from a recipe.
+
+    Needs the extra `train`: in the checkout of restorect, run pip install '.[train]'.
 
     Can be stopped at any moment (Ctrl-C saves first) and resumed: the data order depends on nothing but the
     recipe. RUN then holds ema.safetensors, which `restorect export` turns into a student, log.jsonl, and
@@ -134,16 +133,16 @@ def train(
         if output is None or not (recipe or recipe_option):
             out.say(f"{chosen.recipe.task}, {called(chosen.recipe.net)}: recipe {chosen.name}, run {run}")
         if init is None and not resume:
-            _tell_of_forerunners(chosen, out)
+            _warn_of_forerunners(chosen, out)
         if dry_run:
             if ranks.leads:
-                tell_plan(chosen.recipe, data, ranks.device, out, threads=threads)
+                say_estimate(chosen.recipe, data, ranks.device, out, threads=threads)
             return
         trainer = Trainer(chosen.recipe, data, run, ranks=ranks, threads=threads, resume=resume, init=init)
         train_to_the_end(trainer, time_limit, out)
 
 
-def _tell_of_forerunners(chosen: Choice, out: Output) -> None:
+def _warn_of_forerunners(chosen: ChosenRecipe, out: Output) -> None:
     from ..recipes.choice import RUNS, forerunners
 
     before = forerunners(chosen.recipe)
@@ -152,90 +151,3 @@ def _tell_of_forerunners(chosen: Choice, out: Output) -> None:
             f"warning: recipe {chosen.name} is meant to go on from the weights of another run; without them the student"
             f" will be worse. Train {' then '.join(before)} first, then --init {RUNS / before[-1] / 'ema.safetensors'}"
         )
-
-
-def train_to_the_end(trainer: Trainer, time_limit: float | None, out: Output) -> None:
-    from .training_progress import TrainingProgress
-
-    limit = None if time_limit is None else 60 * time_limit
-    recipe = trainer.recipe
-    with TrainingProgress(out, recipe.task, recipe.iterations, done=trainer.iteration, time_limit=limit) as shown:
-
-        def report(progress: Progress) -> None:
-            shown.step(progress.iteration, progress.loss)
-            if progress.validation:
-                scores = ", ".join(f"{name} {value:.2f} dB" for name, value in progress.validation.items())
-                shown.say(f"iteration {progress.iteration}, held-out pictures: {scores}")
-
-        done = trainer.train(time_limit=limit, report=report)
-    where = f"at iteration {trainer.iteration} of {trainer.recipe.iterations}"
-    if trainer.interrupted and not done and trainer.ranks.leads:  # one process speaks for all
-        raise StoppedError(f"interrupted {where}, all saved in {trainer.run}", "go on with --resume")
-    state = "done" if done else f"stopped {where}; go on with --resume"
-    out.result(f"{trainer.run}: {state}", {"run": str(trainer.run), "iteration": trainer.iteration, "done": done})
-
-
-def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training run, or its ema.safetensors.")],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output", "-o", metavar="FOLDER", help="Where to put the student, named like it.", show_default=False
-        ),
-    ],
-    licence: Annotated[str, typer.Option(help="Licence of the weights, an SPDX name.")] = "LicenseRef-unstated",
-    training_data: Annotated[str, typer.Option(help="One sentence: what it learned from.")] = "not stated",
-    overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite", help="Replace the student in FOLDER; its card.md becomes card.old.md."),
-    ] = False,
-    quiet: Quiet = False,
-) -> None:
-    """Exports a trained student to ONNX and checks that it agrees with torch.
-
-    FOLDER can be given to `enhance --model` at once; one in the working directory is written ./FOLDER there. A
-    student that it holds already is left alone without --overwrite. Needs the extra `train`.
-
-    \b
-    Examples:
-      restorect export runs/denoise -o my-students/denoise-s
-      restorect enhance photo.jpg --task denoise --model my-students/denoise-s
-    """
-    need_torch()
-    from ..training.card import put_card_aside
-    from ..training.export import describe, holds_student, load_weights
-    from ..training.export import export as write
-
-    weights = run / "ema.safetensors" if run.is_dir() else run
-    student, recipe = load_weights(weights)
-    spec = describe(student, recipe, licence=licence, training_data=training_data)
-    out = Output(quiet=quiet)
-    replaced = holds_student(output)
-    write(student, spec, output, overwrite=overwrite)
-    old_card = put_card_aside(output) if replaced else None
-    if old_card is not None:
-        out.say(f"the card of the replaced student is now {old_card}")
-    tell_export(spec, output, out)
-
-
-def tell_export(spec: StudentSpec, folder: Path, out: Output) -> None:
-    from .shell import as_model
-
-    out.result(
-        f"{spec.name}: {spec.parameters} parameters, exported to {folder}; "
-        f"restorect enhance IN --task {spec.task} --model {as_model(folder)}",
-        {"name": spec.name, "folder": str(folder), "parameters": spec.parameters},
-    )
-
-
-def need_one_start(resume: bool, init: Path | None) -> None:
-    if resume and init is not None:
-        raise UsageError("--resume goes on from the run's own weights, not from those of --init", "leave one out")
-
-
-def need_torch() -> None:
-    from importlib.util import find_spec
-
-    missing = [name for name in ("torch", "safetensors", "onnx", "onnxscript") if find_spec(name) is None]
-    if missing:
-        raise UsageError(f"training needs {', '.join(missing)}", "pip install 'restorect[train]'")

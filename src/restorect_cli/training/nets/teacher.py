@@ -19,8 +19,6 @@ from .padding import pad_to_multiple
 from .retinex import Decomposition
 
 SIZE_MULTIPLE = 8  # three times halved
-VERSION = 2
-"""Of saved teachers. In low light the encoders of version 1 saw crops; they see the whole picture now."""
 
 
 @dataclass(frozen=True)
