@@ -8,7 +8,7 @@ import torch
 
 from restorect_cli.errors import RestorectError
 from restorect_cli.recipes.recipe import Recipe
-from restorect_cli.training.loop import Trainer
+from restorect_cli.training.loop import Trainer, learning_rate
 
 
 def weights(trainer: Trainer) -> list[torch.Tensor]:
@@ -86,3 +86,25 @@ def test_the_released_consistency_changes_nothing_but_the_log(data: Path, recipe
     off, inert, cheap = map(weights, runs)
     assert all(torch.equal(a, b) for a, b in zip(off, inert, strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(off, cheap, strict=True))
+
+
+def test_the_learning_rate_warms_up_and_then_falls_along_a_cosine(recipe: Recipe):
+    recipe = recipe.model_copy(update={"learning_rate": 1.0, "warmup": 10, "iterations": 110})
+    rates = [learning_rate(recipe, iteration) for iteration in (0, 4, 9, 10, 35, 60, 110)]
+    quarter = 0.01 + 0.99 * (0.5 + 0.5 * 0.5**0.5)  # cos(pi / 4)
+    assert rates == pytest.approx([0.1, 0.5, 1.0, 1.0, quarter, 0.505, 0.01])
+
+
+def test_gradients_are_clipped_as_the_recipe_says(data: Path, recipe: Recipe, tmp_path: Path):
+    trainer = Trainer(recipe.model_copy(update={"gradient_clip": 1e-3}), data, tmp_path / "run", threads=1)
+    trainer.step()
+    norms = torch.stack([weight.grad.norm() for weight in trainer.parameters if weight.grad is not None])
+    assert float(norms.norm()) == pytest.approx(1e-3, rel=0.01)
+
+
+@pytest.mark.parametrize(("optimiser", "parts"), [("muon", {"AdamW", "Muon"}), ("adamw", {"AdamW"})])
+def test_the_optimiser_is_the_one_that_the_recipe_names(
+    data: Path, recipe: Recipe, tmp_path: Path, optimiser: str, parts: set[str]
+):
+    trainer = Trainer(recipe.model_copy(update={"optimiser": optimiser}), data, tmp_path / "run", threads=1)
+    assert set(trainer.optimiser.state_dict()) == parts

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 from support.photographs import picture
 
-from restorect_cli.training.pictures import load_pairs, read_pixels, with_matched_exposure
+from restorect_cli.training.pictures import load_pairs, load_pictures, read_pixels, with_matched_exposure
 
 
 def test_pictures_are_read_as_they_are_shown(tmp_path: Path):
@@ -27,3 +27,14 @@ def test_exposure_of_the_target_is_fitted_to_the_input(data: Path):
     assert np.abs(pair.clean.astype(int) - pair.degraded).max() <= 2
     assert pair.degraded_thumb is not None
     np.testing.assert_allclose(pair.clean_thumb, pair.degraded_thumb, atol=0.01)
+
+
+def test_every_kind_of_picture_is_trained_on_and_hidden_files_are_not(tmp_path: Path):
+    """macOS leaves `._NAME` beside a picture, which looks like one by its name."""
+    image = Image.fromarray((255 * picture(1, 48, 64)).astype(np.uint8))
+    image.save(tmp_path / "a.avif")
+    image.save(tmp_path / "b.jfif", "jpeg")
+    image.save(tmp_path / "c.JPE", "jpeg")
+    (tmp_path / "._IMG.jpg").write_bytes(b"\x00\x05\x16\x07Mac OS X")
+    (tmp_path / "notes.txt").write_text("no picture")
+    assert [shown.name for shown in load_pictures(tmp_path, pairs=False, minimum_px=48)] == ["a", "b", "c"]

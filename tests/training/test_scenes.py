@@ -26,19 +26,20 @@ def test_validation_pictures_are_not_trained_on(data: Path, recipe: Recipe):
 
 def test_a_scene_held_out_in_one_folder_is_not_trained_on_in_another(data: Path, recipe: Recipe):
     """Nor are its rain layers: in derain's data the pairs' backgrounds are among the photographs."""
-    for number in range(12):
+    names = [f"{number:02}" for number in range(12)]
+    for number, name in enumerate(names):
         photo = picture(100 + number)
         if number < 8:
-            save(photo, data / "photos" / f"{number}.png")
-        if number > 2:
-            save(0.6 * photo, data / "other" / "target" / f"{number}.png")
-            save(0.9 * photo, data / "other" / "input" / f"{number}.png")
+            save(photo, data / "some" / f"{name}.png")
+        save(0.6 * photo, data / "other" / "target" / f"{name}.png")
+        save(0.9 * photo, data / "other" / "input" / f"{name}.png")
     pairs = recipe.source[1].model_copy(update={"folder": "other"})
-    rain = recipe.source[0].model_copy(update={"degrade": "rain-layers", "layers": "other"})
-    stream = PairStream(recipe.model_copy(update={"source": (recipe.source[0], pairs, rain)}), data)
-    held = [item for items in stream.validation for item in items]
-    names = {item.name for item in held}
-    assert len(names) == 2  # another in each folder
-    for train, folder in zip(stream.train, (range(8), range(3, 12), range(8)), strict=True):
-        assert {item.name for item in train} == {str(number) for number in folder} - names
-    assert len(load_layers(data, rain, 32, held)) == len({str(number) for number in range(3, 12)} - names)
+    photographs = recipe.source[0].model_copy(update={"folder": "some"})
+    rain = photographs.model_copy(update={"degrade": "rain-layers", "layers": "other"})
+    stream = PairStream(recipe.model_copy(update={"source": (photographs, pairs, rain)}), data)
+    some, others, _ = ({shown.name for shown in part} for part in stream.validation)
+    held = some | others
+    assert len(held) == 2 and held <= set(names[:8])  # each folder holds out a scene that the other has too
+    for train, folder in zip(stream.train, (names[:8], names, names[:8]), strict=True):
+        assert {shown.name for shown in train} == set(folder) - held
+    assert len(load_layers(data, rain, 32, [shown for part in stream.validation for shown in part])) == 10

@@ -284,7 +284,7 @@ def test_a_task_alone_takes_the_shipped_recipe_and_says_what_it_needs(train: Tra
 def test_pairs_of_degrade_train_at_once(train: Train):
     assert main(["degrade", "data/photos", "--task", "derain", "-o", "pairs"]) == 0
     result = train("--net", "tiny", "--time-limit", "0", form=(), data="pairs")
-    assert result.out == "runs/derain-tiny: stopped at iteration 1 of 1000; go on with --resume\n"
+    assert result.out == "runs/derain-tiny: stopped at iteration 1 of 1000; continue with --resume\n"
     assert Path("runs/derain-tiny/ema.safetensors").is_file()
 
 
@@ -310,7 +310,7 @@ def test_an_interrupted_run_is_saved_and_goes_on(train: Train, monkeypatch: pyte
     monkeypatch.setattr(PairStream, "batch", interrupted)
     result = train()
     assert signal.getsignal(number) is before
-    line = "restorect: error: interrupted at iteration 3 of 6, all saved in run: go on with --resume\n"
+    line = "restorect: error: interrupted at iteration 3 of 6, all saved in run: continue with --resume\n"
     assert (result.code, result.err) == (130, line)
     assert Path("run/loss.png").is_file()
     assert train("--resume").code == 0

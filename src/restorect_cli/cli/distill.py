@@ -1,4 +1,4 @@
-"""`restorect distill`: a student that learns from a teacher, ready for `enhance`."""
+"""`restorect distill`: a student that learns from a teacher, exported as a model for `enhance`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def distill(
         str | None,
         typer.Argument(
             metavar="RECIPE",
-            help="A recipe for a student, that comes along or a TOML file "
+            help="A recipe for a student, shipped or a TOML file "
             "[default: distilled.toml or recipe.toml in DIR, else that of the teacher's task].",
             show_default=False,
         ),
@@ -44,7 +44,7 @@ def distill(
             show_default=False,
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in RUN stopped.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue where the run in RUN stopped.")] = False,
     init: Annotated[
         Path | None,
         typer.Option(
@@ -63,8 +63,10 @@ def distill(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print sizes, steps, hours and memory, and train nothing.")
     ] = False,
-    licence: Annotated[str, typer.Option(help="Licence of the weights, an SPDX name.")] = "LicenseRef-unstated",
-    training_data: Annotated[str, typer.Option(help="One sentence: what it learned from.")] = "not stated",
+    licence: Annotated[
+        str, typer.Option(help="Licence of the weights, as an SPDX identifier.")
+    ] = "LicenseRef-unstated",
+    training_data: Annotated[str, typer.Option(help="What it was trained on, in one sentence.")] = "not stated",
     device: Annotated[
         str, typer.Option("--device", "-d", metavar="|".join(TRAIN_DEVICES), help="Where to train.")
     ] = "cpu",
@@ -75,11 +77,12 @@ def distill(
 ) -> None:
     """Trains a student that learns from a teacher, and exports it. Needs the extra `train`.
 
-    A teacher sees the clean pictures: its vectors tell what no degraded picture does. The student learns to generate
-    them by a latent flow, and to compute as the teacher does. First train a teacher with `restorect train`. A recipe's
-    [distill] table weighs what is learned from it; without one the usual weights hold.
+    First train a teacher with `restorect train`. A teacher sees the clean pictures, so its vectors hold what no
+    degraded picture shows. The student learns to generate these vectors with a latent flow, and to compute what the
+    teacher computes. The [distill] table of the recipe sets the weights of its losses; without one they have their
+    defaults.
 
-    At the end RUN holds the student in a folder named like it, checked against torch, with a card.
+    At the end RUN holds a folder with the exported model and its card. It computes the same as the student in torch.
 
     \b
     Examples:

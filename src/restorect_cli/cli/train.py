@@ -27,7 +27,7 @@ def train(
         str | None,
         typer.Argument(
             metavar="RECIPE",
-            help="A recipe that comes along (denoise-s, low-light-s, ...) or a TOML file "
+            help="A shipped recipe (denoise-s, low-light-s, ...) or a TOML file "
             "[default: recipe.toml in DIR, as `degrade` writes it, else that of --task].",
             show_default=False,
         ),
@@ -57,7 +57,7 @@ def train(
     recipe_option: Annotated[
         str | None, typer.Option("--recipe", metavar="RECIPE", help="The same as RECIPE.", show_default=False)
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in RUN stopped.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue where the run in RUN stopped.")] = False,
     init: Annotated[
         Path | None,
         typer.Option(
@@ -85,28 +85,28 @@ def train(
 
     Needs the extra `train`: in the checkout of restorect, run pip install '.[train]'.
 
-    Can be stopped at any moment (Ctrl-C saves first) and resumed: the data order depends on nothing but the
-    recipe. RUN then holds ema.safetensors, which `restorect export` turns into a student, log.jsonl, and
-    loss.png, a plot of it. A recipe is the whole record of a run, so of what it says only the net can be chosen
-    here: copy one and change it.
+    If a run is interrupted, give the same command with --resume: it continues where it stopped (Ctrl-C saves first),
+    with the data it would have seen. RUN then holds ema.safetensors, which `restorect export` turns into a model,
+    log.jsonl, and loss.png, a plot of it. A recipe fully describes a run. Only the size of the net can be changed
+    here; to change anything else, copy the recipe and edit it.
 
-    A teacher sees the clean pictures while it trains; `restorect distill` makes a student that learns from it. Its
-    held-out numbers come in pairs: without the truth, and "with the truth" shown to its encoders.
+    A teacher sees the clean pictures while it trains; `restorect distill` trains a student that learns from it. A
+    teacher is validated twice: without the clean pictures, and "with the truth" shown to its encoders.
 
-    Most students are trained in several runs (low-light-s-first, -second, low-light-s), each going on from the weights
-    of the one before: --init runs/low-light-s-second/ema.safetensors.
+    Most of the shipped models were trained in several runs (low-light-s-first, -second, low-light-s), each starting
+    from the weights of the one before: --init runs/low-light-s-second/ema.safetensors.
 
-    Several GPUs: start it through torchrun. Every batch is shared among the processes, so the recipe stays the same.
+    For several GPUs start it through torchrun. The processes share every batch, so the recipe stays the same.
 
     \b
     Examples:
       restorect degrade ./photos --task derain -o ./pairs   then, from these pairs, into runs/derain-s:
       restorect train --data ./pairs --time-limit 60
-      restorect train --data ./pairs --resume               stopped? go on
-      restorect export runs/derain-s -o my-students/derain-s
+      restorect train --data ./pairs --resume               after an interruption
+      restorect export runs/derain-s -o my-models/derain-s
 
     \b
-    The students that are shipped, from the folders of pictures that their recipes name:
+    The shipped models, from the folders of pictures that their recipes name:
       restorect train --task derain --data ./pictures
       restorect train low-light-s --data ./pictures --init runs/low-light-s-second/ema.safetensors
       torchrun --nproc-per-node 4 -m restorect_cli train m.toml --data ./pictures -o runs/m --device cuda
@@ -148,6 +148,6 @@ def _warn_of_forerunners(chosen: ChosenRecipe, out: Output) -> None:
     before = forerunners(chosen.recipe)
     if before:
         out.say(
-            f"warning: recipe {chosen.name} is meant to go on from the weights of another run; without them the student"
+            f"warning: recipe {chosen.name} is meant to start from the weights of another run; without them the model"
             f" will be worse. Train {' then '.join(before)} first, then --init {RUNS / before[-1] / 'ema.safetensors'}"
         )

@@ -25,7 +25,8 @@ class ChosenRecipe:
 def choose_recipe(named: str | None, data: Path, *, task: str | None = None, net: str | None = None) -> ChosenRecipe:
     """The recipe `named`; else recipe.toml in the `data` folder (for a teacher teacher.toml); else that of the `task`.
 
-    `net` takes the place of the net of a recipe that was not named, and what only that one was trained by is left out.
+    `net` overrides the net of a recipe that was picked automatically; keys that apply only to the other kind of net get
+    their defaults.
     Raises UsageError where nothing says which recipe, or where it is one of another task, or a named one of another
     net; and what `load_recipe` raises.
     """

@@ -84,7 +84,7 @@ def export(student: Student, spec: StudentSpec, folder: Path, *, overwrite: bool
     replaced, ModelError when graph and torch do not agree; nothing is written then.
     """
     if not overwrite and holds_student(folder):
-        raise OutputError(f"{folder} holds a student already", "choose another folder, or --overwrite to replace it")
+        raise OutputError(f"{folder} holds a model already", "choose another folder, or --overwrite to replace it")
     height = torch.export.Dim("height8", min=1, max=4096)
     width = torch.export.Dim("width8", min=1, max=4096)
     generator = torch.Generator().manual_seed(0)
