@@ -12,7 +12,7 @@ from restorect_cli import Restorer
 from restorect_cli.bench.metrics import psnr
 from restorect_cli.training.data import load_items, split
 
-from .conftest import ROOT, load_script
+from .conftest import load_script
 
 RECIPE = """
 task = "low-light"
@@ -27,8 +27,7 @@ weight = 1
 
 
 @pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(ROOT / "scripts")  # it imports measure_quality
+def script() -> ModuleType:
     return load_script("measure_held_out")
 
 

@@ -22,7 +22,7 @@ from ..errors import InputError, RestorectError, UsageError
 from ..models import store
 from ..names import TASKS
 from .baselines import baseline, baselines_for
-from .datasets import SIGMAS, Located, demo_sets, find_dataset
+from .datasets import SIGMAS, Located, demo_sets, find_dataset, find_targets
 from .journal import Journal, Row, journal_path
 from .measures import Measure, choose_measures, measures_for
 from .memory import peak_bytes
@@ -195,7 +195,8 @@ class Benchmark:
         return [Setting(sigma, self.order.clipped) for sigma in dict.fromkeys(self.order.sigmas or SIGMAS)]
 
     def _open(self, located: Located, settings: list[Setting], outcome: Outcome) -> TestSet:
-        test_set = open_set(located, targets=self.order.targets, add_noise=settings[0].sigma is not None)
+        targets = self.order.targets and find_targets(self.order.targets, data_root=self.order.data_root)
+        test_set = open_set(located, targets=targets, add_noise=settings[0].sigma is not None)
         for line in test_set.problems:
             self._problem(outcome, line)
         if self.order.limit is not None:

@@ -149,6 +149,19 @@ def find_dataset(wanted: str, *, data_root: Path | None = None, task: str | None
     raise _missing(wanted, row, root)
 
 
+def find_targets(wanted: Path, *, data_root: Path | None = None) -> Path:
+    """The folder of clean pictures: as it is named, or as SET/FOLDER below the data root ("Rain100L/target").
+
+    A folder that is nowhere comes back as it was named.
+    """
+    root = data_root or _root_of_environment()
+    if root is None or wanted.is_dir() or wanted.is_absolute():
+        return wanted
+    name, *below = wanted.parts
+    folder = _below(root, name, named_row(name))
+    return folder.joinpath(*below) if folder else wanted
+
+
 def named_row(name: str) -> Dataset | None:
     """The row called so: case, hyphens and a trailing count of a part ("LOL-eval8", "CBSD68-34") do not matter."""
     for candidate in (name, re.sub(r"[-_]?\d+$", "", name)):

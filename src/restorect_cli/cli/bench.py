@@ -41,7 +41,9 @@ def bench(
     targets: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Folder of the clean pictures, where it is not beside the others.", show_default=False
+            metavar="DIR",
+            help="Folder of the clean pictures, if they are elsewhere: a path, or SET/FOLDER below the data root.",
+            show_default=False,
         ),
     ] = None,
     task: Annotated[
