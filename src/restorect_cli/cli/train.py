@@ -236,6 +236,6 @@ def need_one_start(resume: bool, init: Path | None) -> None:
 def need_torch() -> None:
     from importlib.util import find_spec
 
-    missing = [name for name in ("torch", "safetensors", "onnx", "onnxscript") if find_spec(name) is None]
+    missing = [name for name in ("torch", "safetensors", "onnx", "onnxscript", "matplotlib") if find_spec(name) is None]
     if missing:
         raise UsageError(f"training needs {', '.join(missing)}", "pip install 'restorect[train]'")
