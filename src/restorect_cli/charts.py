@@ -77,11 +77,11 @@ def write_png(panels: Sequence[Panel], path: Path, *, width_px: int, height_px: 
         figure.savefig(path, format="png", facecolor=PAPER, metadata={"Software": None}, pil_kwargs={"optimize": True})
 
 
-def logarithmic(axis: Axis) -> None:
-    """Ticks at 1, 2 and 5 of each power of ten, as plain numbers."""
+def logarithmic(axis: Axis, steps: Sequence[float] = (1, 2, 5)) -> None:
+    """Ticks at these multiples of each power of ten, as plain numbers."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_locator(LogLocator(subs=steps))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 

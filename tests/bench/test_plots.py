@@ -34,6 +34,8 @@ def test_a_mark_for_each_method_in_the_colours_of_the_page():
         texts(svg)
     )
     assert {"0.5", "1", "10"} <= set(texts(svg))  # plain numbers, no powers of ten
+    wide = texts(str(quality_against_seconds([("a", 0.009, 1.0), ("b", 7.0, 2.0)], "PSNR").svg))
+    assert {"0.01", "0.1", "1", "10"} <= set(wide) and "0.02" not in wide  # no labels on top of each other
 
 
 def test_charts_follow_a_dark_page_and_hold_no_other_colour():

@@ -34,10 +34,10 @@ def quality_against_seconds(points: Sequence[tuple[str, float, float]], quality:
             marker = charts.MARKERS[number % len(charts.MARKERS)]
             axes.plot(seconds, score, marker, markersize=11, color=_colour(number + 1), label=_short(name))
         axes.set(title=quality, xlabel="seconds per megapixel", xscale="log")
-        seconds_taken = [seconds for _, seconds, _ in points]
-        axes.set_xlim(min(seconds_taken) / 1.6, max(seconds_taken) * 1.6)  # wide enough to hold a tick
+        shortest, longest = (extreme(seconds for _, seconds, _ in points) for extreme in (min, max))
+        axes.set_xlim(shortest / 1.6, longest * 1.6)  # wide enough to hold a tick
         axes.margins(y=0.1)
-        charts.logarithmic(axes.xaxis)
+        charts.logarithmic(axes.xaxis, (1, 2, 5) if longest < 100 * shortest else (1,))
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), borderaxespad=0, handletextpad=0.1)
 
     return _plot(panel, f"{quality} against seconds per megapixel")
