@@ -20,9 +20,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from gmsd import gmsd
 
 from restorect_cli import Restorer
-from restorect_cli.bench.metrics import gmsd, psnr
+from restorect_cli.bench.metrics import psnr
 from restorect_cli.bench.niqe import niqe
 from restorect_cli.degrade import noise, rain
 from restorect_cli.degrade.noise import FloatImage

@@ -58,7 +58,7 @@ def test_guided_filter_keeps_a_constant_and_an_edge():
 def test_what_lacks_its_library_is_said(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(baselines, "find_spec", lambda name: None)
     ready, missing = baselines_for("denoise")
-    assert ready == [] and any("restorect[bench]" in line for line in missing)
+    assert ready == [] and any("pip install '.[bench]'" in line for line in missing)
     assert any("bm3d" in line and "licence" in line for line in missing)
     with pytest.raises(ModelError, match="restorect"):
         baselines.baseline("wavelet", 1)

@@ -68,7 +68,7 @@ def test_report(browser: Any, make_pairs: MakePairs, tmp_path: Path) -> None:
     assert heading.get_attribute("aria-sort") == "descending"
     assert numbers(browser, 4) == sorted(numbers(browser, 4), reverse=True)
 
-    assert len(browser.find_elements("css selector", "svg circle")) >= 9
+    assert len(browser.find_elements("css selector", "svg use")) >= 9
     check_phone(browser)
     check_slider(browser)
     assert requested(browser) == []

@@ -44,9 +44,9 @@ def test_operations_of_the_convolutions():
     assert operations_per_megapixel(VELOCITY) == pytest.approx(56.0e9, rel=0.01)
 
 
-def test_costs_of_a_student(weights: Path):
+def test_costs_of_a_model(weights: Path):
     first, *others = measure_costs(Settings("denoise", 1), sizes=[0.01, 0.04], threads=[1], steps=[1, 2])
-    assert first.student == "denoise-s" and first.seconds_per_megapixel > 0 and first.peak_bytes
+    assert first.model == "denoise-s" and first.seconds_per_megapixel > 0 and first.peak_bytes
     assert [(cost.point.megapixels, cost.point.steps) for cost in others] == [(0.04, 1), (0.04, 2)]
 
 

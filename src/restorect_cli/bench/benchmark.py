@@ -2,7 +2,7 @@
 
     outcome = Benchmark(Order(datasets=["LIME"], data_root=root)).run()
 
-What is printed, written and drawn is made from the `Outcome` alone.
+Everything that is printed, written or drawn comes from the `Outcome`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..errors import InputError, RestorectError, UsageError
 from ..models import store
 from ..names import TASKS
 from .baselines import baseline, baselines_for
-from .datasets import SIGMAS, Located, demo_sets, find_dataset
+from .datasets import SIGMAS, Located, demo_sets, find_dataset, find_targets
 from .journal import Journal, Row, journal_path
 from .measures import Measure, choose_measures, measures_for
 from .memory import peak_bytes
@@ -33,7 +33,7 @@ from .runner import Methods, Results, Setting, Summary, run, summarise
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 INPUT = MethodSpec("input", "input")
-NO_STUDENT = "none"  # as a model: the input and the others alone
+NO_STUDENT = "none"  # as a model: score only the input and the other methods
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class SetOutcome:
 
     @property
     def ours(self) -> str:
-        """The method that pictures are chosen by and that ratios refer to: our student, else the first other one."""
+        """The method that pictures are chosen by and that ratios refer to: our model, else the first other one."""
         return next((spec.name for spec in self.specs if spec.kind == "restorect"), self.specs[-1].name)
 
 
@@ -103,7 +103,7 @@ class Outcome:
 
 
 class Benchmark:
-    """Runs an order. `say` is told news, `on_problem` one line for each thing that is not scored."""
+    """Runs an order. `say` gets progress lines, `on_problem` one line for each thing that is not scored."""
 
     def __init__(
         self,
@@ -195,7 +195,8 @@ class Benchmark:
         return [Setting(sigma, self.order.clipped) for sigma in dict.fromkeys(self.order.sigmas or SIGMAS)]
 
     def _open(self, located: Located, settings: list[Setting], outcome: Outcome) -> TestSet:
-        test_set = open_set(located, targets=self.order.targets, add_noise=settings[0].sigma is not None)
+        targets = self.order.targets and find_targets(self.order.targets, data_root=self.order.data_root)
+        test_set = open_set(located, targets=targets, add_noise=settings[0].sigma is not None)
         for line in test_set.problems:
             self._problem(outcome, line)
         if self.order.limit is not None:
@@ -216,7 +217,7 @@ class Benchmark:
         }
         journal = Journal(journal_path(facts), resume=order.resume)
         if journal.rows:
-            self._say(f"{test_set.located.name}: going on, {len(journal.rows)} scores are kept")
+            self._say(f"{test_set.located.name}: resuming after {len(journal.rows)} scores")
         return journal
 
     def _score(
@@ -233,7 +234,7 @@ class Benchmark:
                 return run(test_set, settings, methods, measures, journal, on_problem=self._on_problem, advance=advance)
         except BaseException:  # Ctrl-C and SIGTERM too
             if journal.rows:
-                self._say(f"{test_set.located.name}: {len(journal.rows)} scores are kept; go on with --resume")
+                self._say(f"{test_set.located.name}: {len(journal.rows)} scores are kept; --resume continues")
             raise
 
     def _measures(self, test_set: TestSet, outcome: Outcome) -> list[Measure]:
@@ -257,7 +258,7 @@ class Benchmark:
             for line in missing:
                 self._say(line)
         for name in self.order.baselines:
-            baseline(name, self._threads)  # raises where it cannot be had
+            baseline(name, self._threads)  # raises if it is missing
             specs.append(MethodSpec("baseline", name))
         specs += self.order.peers
         specs = list(dict.fromkeys(specs))
@@ -293,7 +294,7 @@ def _digest(student: store.Student) -> str:
 
 
 def _stamp(path: Path) -> tuple[str, int, float]:
-    """What tells whether a file is still the same; zeros for what is no file, or cannot be one."""
+    """Size and time of a file, by which a change is noticed; zeros for what is no file."""
     try:
         return (str(path), path.stat().st_size, path.stat().st_mtime) if path.is_file() else (str(path), 0, 0.0)
     except OSError:  # any word of a command is asked, and one may be longer than a file's name can be
@@ -310,7 +311,7 @@ def _peer_stamps(spec: MethodSpec) -> list[tuple[str, int, float]]:
 
 
 def _machine() -> str:
-    """What the CPU calls itself, where the system tells."""
+    """The CPU's name, where the system reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

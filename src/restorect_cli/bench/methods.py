@@ -1,4 +1,4 @@
-"""Whatever repairs a picture in a benchmark: our student, a library's filter, any other model.
+"""What repairs a picture in a benchmark: our model, a library's filter, any other model.
 
     method = build(MethodSpec("baseline", "wavelet"), settings)
     restored = method(image, sigma=25.0)
@@ -69,7 +69,7 @@ def _nothing(image: Image, *, sigma: float | None = None) -> Image:
 
 
 def build(spec: MethodSpec, settings: Settings) -> Method:
-    """The method, loaded. Raises ModelError, DeviceError or UsageError where it cannot be had."""
+    """The method, loaded. Raises ModelError, DeviceError or UsageError if it is not available."""
     if spec.kind == "input":
         return _nothing
     if spec.kind == "restorect":
@@ -94,7 +94,7 @@ def peer_spec(text: str, *, command: bool) -> MethodSpec:
     name, argument = name.strip(), argument.strip()
     if not name or not argument:
         how = "--peer-cmd 'name=program {in} {out}'" if command else "--peer name=path.onnx"
-        raise UsageError(f"peer '{text}' cannot be meant", f"write {how}")
+        raise UsageError(f"cannot parse peer '{text}'", f"write {how}")
     if command and not ("{in}" in argument and "{out}" in argument):
         raise UsageError(f"command '{argument}' lacks {{in}} or {{out}}", "write --peer-cmd 'name=program {in} {out}'")
     return MethodSpec("peer-command" if command else "peer-onnx", name, argument)

@@ -42,7 +42,7 @@ def protocol(one: SetOutcome) -> str:
 
 
 def records(outcome: Outcome) -> Iterator[dict[str, Any]]:
-    """One record per set, setting and method, with all that it takes to measure the numbers again."""
+    """One record per set, setting and method, with everything needed to measure the numbers again."""
     for one in outcome.sets:
         kinds = {spec.name: spec.kind for spec in one.specs}
         for summary in one.summaries:
@@ -61,7 +61,7 @@ def records(outcome: Outcome) -> Iterator[dict[str, Any]]:
                 "protocol": protocol(one),
                 "seconds_per_megapixel": round(summary.seconds_per_megapixel, 4),
                 "peak_bytes": one.peaks.get(summary.method),
-                "student": one.student,
+                "model": one.student,
                 "steps": one.run_settings.steps,
                 "ensemble": one.run_settings.ensemble,
                 "precision": one.run_settings.precision,
@@ -103,7 +103,7 @@ def table(one: SetOutcome, width: int = 120) -> str:
     file = io.StringIO()
     console = Console(file=file, width=width, highlight=False)
     console.print(drawn)
-    lines = [f"{one.name}: {protocol(one)}; student {one.student}", *file.getvalue().splitlines()]
+    lines = [f"{one.name}: {protocol(one)}; model {one.student}", *file.getvalue().splitlines()]
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -124,7 +124,7 @@ def headings(one: SetOutcome) -> list[str]:
 
 
 def cells(one: SetOutcome, summary: Summary) -> list[str]:
-    """The numbers of one method as text; ratios are to our own student in this run."""
+    """The numbers of one method as text; ratios are to our own model in this run."""
     texts = [number(measure, summary.means[measure.name]) for measure in one.measures]
     ours = next(
         (other for other in one.summaries if other.method == one.ours and other.setting == summary.setting), None

@@ -9,8 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from .. import charts
 from ..engine.source import Image
 from ..errors import InputError
+from ..extras import how_to_install
 from .benchmark import Outcome, SetOutcome
 from .journal import Row
 from .measures import Measure
@@ -53,6 +55,7 @@ def _page(outcome: Outcome) -> dict[str, Any]:
         "machine": outcome.machine,
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
         "problems": outcome.problems,
+        "lacking": "" if charts.is_available() else f"No charts: they need matplotlib ({how_to_install('bench')}).",
         "sets": [_set(one) for one in outcome.sets],
     }
 
@@ -62,7 +65,7 @@ def _set(one: SetOutcome) -> dict[str, Any]:
     return {
         "name": one.name,
         "protocol": protocol(one),
-        "student": one.student,
+        "model": one.student,
         "reference": one.ours if one.ours != "input" else None,
         "home": row.home,
         "licence": row.licence,
@@ -107,6 +110,8 @@ def _sortable(value: float | None) -> float | str:
 
 
 def _plots(one: SetOutcome, setting: Setting) -> list[Plot]:
+    if not charts.is_available():
+        return []
     measure = one.measures[0]
     label = f"{measure.label} {'(higher is better)' if measure.higher_is_better else '(lower is better)'}"
     label += f", {setting.name}" if setting.name else ""
@@ -130,7 +135,7 @@ def _values(rows: list[Row], setting: Setting, method: str, measure: Measure) ->
 
 
 def _figures(one: SetOutcome, setting: Setting) -> list[dict[str, Any]]:
-    """Sliders over the worst, the median and the best picture of our own student."""
+    """Sliders over the pictures that our model restored worst, in the median and best."""
     measure = one.measures[0]
     rows = [row for row in one.rows if row.setting == setting.name and row.method == one.ours]
     scores = {row.picture: row.scores[measure.name] for row in rows}

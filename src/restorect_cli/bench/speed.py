@@ -51,7 +51,7 @@ class Point:
 class Cost:
     """One measurement."""
 
-    student: str
+    model: str
     point: Point
     seconds_per_megapixel: float  # the best of a few
     peak_bytes: int | None  # of a process that does nothing else, its libraries included

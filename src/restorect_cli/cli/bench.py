@@ -41,7 +41,9 @@ def bench(
     targets: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Folder of the clean pictures, where it is not beside the others.", show_default=False
+            metavar="DIR",
+            help="Folder of the clean pictures, if they are elsewhere: a path, or SET/FOLDER below the data root.",
+            show_default=False,
         ),
     ] = None,
     task: Annotated[
@@ -80,20 +82,23 @@ def bench(
     model: Annotated[
         str,
         typer.Option(
-            "--model", "-m", metavar="MODEL", help="As in `restorect enhance`; none for the input and the others alone."
+            "--model",
+            "-m",
+            metavar="MODEL",
+            help="As in `restorect enhance`; 'none' scores only the input and the other methods.",
         ),
     ] = "s",
     steps: Annotated[
         int | None,
         typer.Option(
-            min=1, max=4, metavar="1..4", help="Steps of the flow [default: the student's own].", show_default=False
+            min=1, max=4, metavar="1..4", help="Steps of the flow [default: the model's own].", show_default=False
         ),
     ] = None,
     ensemble: Ensemble = 1,
     strength: Annotated[float, typer.Option(min=0.0, max=1.0, metavar="0..1", help="How far to go.")] = 1.0,
     precision: Annotated[str, typer.Option(metavar="fp32|int8", help="Of the network's arithmetic.")] = "fp32",
     device: Annotated[
-        str, typer.Option("--device", "-d", metavar="|".join(DEVICE_CHOICES), help="Where our student computes.")
+        str, typer.Option("--device", "-d", metavar="|".join(DEVICE_CHOICES), help="Where the model runs.")
     ] = "cpu",
     threads: Annotated[
         int | None,
@@ -128,7 +133,7 @@ def bench(
     speed: Annotated[
         bool,
         typer.Option(
-            "--speed", help="Measure no quality but what --task costs: time and memory by size, threads and steps."
+            "--speed", help="Measure time and memory of --task instead of quality, by size, threads and steps."
         ),
     ] = False,
     sizes: Annotated[
@@ -149,17 +154,17 @@ def bench(
         ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an interrupted run of the same sets and settings.")
+        bool, typer.Option("--resume", help="Resume an interrupted run of the same sets and settings.")
     ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Scores the installed students on standard test sets, and other methods beside them in the same run.
+    """Scores the installed models on standard test sets, and other methods beside them in the same run.
 
     Every number names its convention: RGB or Y, 8-bit rounding, no crop, nothing fitted to the truth (but for the
-    one column that says so). Pairs are matched by name and what is not matched is listed. A part of a set is scored
-    and called partial. A picture that cannot be read, or pairs of unequal size, do not stop the others; the exit code
-    is then 1. What an interrupted run has scored is kept: see --resume.
+    one column that says so). Pairs are matched by name; files without a partner are listed. A part of a set is scored
+    and called partial. A picture that cannot be read, or a pair of unequal sizes, does not stop the others, but the
+    exit code is then 1. The scores of an interrupted run are kept: see --resume.
 
     \b
     Examples:
@@ -182,7 +187,7 @@ def bench(
         _refuse_what_speed_ignores(context)
         return _speed(out, task or "denoise", model, device, threads, steps, ensemble, sizes)
     if _was_given(context, "sizes"):
-        raise UsageError("--sizes is of --speed alone", "add --speed, or leave --sizes away")
+        raise UsageError("--sizes works only with --speed", "add --speed, or leave --sizes out")
 
     from ..bench import records
     from ..bench.benchmark import Benchmark, Order
@@ -256,7 +261,7 @@ def _refuse_what_speed_ignores(context: typer.Context) -> None:
     if unused:
         raise UsageError(
             f"--speed cannot go with {', '.join(unused)}",
-            "it scores no pictures, and measures the full repair in every precision; run the two apart",
+            "it scores no pictures, and measures the full repair in every precision; run the two separately",
         )
 
 
@@ -275,7 +280,7 @@ def _speed(
     except ValueError:
         megapixels = []
     if not megapixels or not all(0.01 <= size <= 250 for size in megapixels):
-        raise UsageError(f"sizes '{sizes}' cannot be meant", "give megapixels from 0.01 to 250, as in 1,12")
+        raise UsageError(f"cannot parse --sizes '{sizes}'", "give megapixels from 0.01 to 250, as in 1,12")
 
     from ..bench.methods import Settings
     from ..bench.speed import growth, measure_costs
@@ -288,7 +293,7 @@ def _speed(
     for cost in measure_costs(settings, sizes=megapixels, threads=counts, steps=[steps] if steps else None):
         costs.append(cost)
         point = cost.point
-        text = f"{cost.student} {point.megapixels:6g} MP, "
+        text = f"{cost.model} {point.megapixels:6g} MP, "
         text += f"{_counted(point.threads, 'thread')}, {point.precision}, {flow_told(point.steps, point.ensemble)}: "
         text += f"{cost.seconds_per_megapixel:.3f} s/MP"
         text += f", peak {cost.peak_bytes / 1e9:.2f} GB" if cost.peak_bytes else ""

@@ -29,7 +29,7 @@ def need_torch() -> None:
     """Raise UsageError where a library of the extra `train` is missing; none is imported."""
     from importlib.util import find_spec
 
-    missing = [name for name in ("torch", "safetensors", "onnx", "onnxscript") if find_spec(name) is None]
+    missing = [name for name in ("torch", "safetensors", "onnx", "onnxscript", "matplotlib") if find_spec(name) is None]
     if missing:
         raise UsageError(f"training needs {', '.join(missing)}", how_to_install("train"))
 

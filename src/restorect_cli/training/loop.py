@@ -32,10 +32,10 @@ from ..errors import OutputError, RestorectError, UsageError
 from ..one_line import folded
 from ..recipes.recipe import Recipe
 from . import checkpoint
+from .curves import draw_log
 from .data import Batch, PairStream
 from .memory import out_of_memory
 from .optimiser import Optimiser
-from .plot import plot
 from .ranks import Ranks
 from .stages.stage import Tensors
 from .stages.table import make_stage
@@ -282,7 +282,7 @@ class Trainer:
         if not self.ranks.leads:
             return
         try:
-            replace_file(self.run / "loss.png", lambda path: plot(self.run / "log.jsonl", path))
+            replace_file(self.run / "loss.png", lambda path: draw_log(self.run / "log.jsonl", path))
         except OSError as error:
             raise OutputError(f"cannot write {self.run / 'loss.png'}", str(error)) from error
 
