@@ -89,7 +89,9 @@ def test_names_of_the_terms_agree_with_the_manifest() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [*ROOT.glob(".github/**/*.yml"), ROOT / ".pre-commit-config.yaml", ROOT / "CITATION.cff"], ids=lambda p: p.name
+    "path",
+    [*ROOT.glob(".github/**/*.yml"), ROOT / ".pre-commit-config.yaml", ROOT / "CITATION.cff"],
+    ids=lambda p: p.name,
 )
 def test_settings_for_others_can_be_read(path: Path) -> None:
     yaml = pytest.importorskip("yaml", reason="the extra dev brings PyYAML")
