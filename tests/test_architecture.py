@@ -45,7 +45,8 @@ RESIZING = {"fromarray", "Resampling", "Image"}
 ORDER = (
     ("__main__.py",),
     ("cli",),
-    ("batch", "bench", "training", "labelling"),
+    ("labelling",),
+    ("batch", "bench", "training"),
     ("recipes",),
     ("files.py", "degrade", "doctor.py", "programs.py"),
     ("engine",),
