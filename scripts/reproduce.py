@@ -4,7 +4,7 @@
 
 The manifest holds the rows of the cards' tables: each number, and the `restorect bench` command that printed it. A new
 model or a new test set needs nothing here. Sets are found by name below FOLDER. Times and memory depend on the
-machine, so they are not compared: `restorect bench --speed` prints what the README's Speed paragraph states, for
+machine, so they are not compared: `restorect bench --speed` prints what docs/performance.md states, for
 comparison by eye.
 """
 
