@@ -22,7 +22,7 @@ from restorect_cli.batch.cluster import Cluster
 from restorect_cli.batch.plan import Item
 from restorect_cli.batch.scan import Found
 from restorect_cli.batch.work import Work
-from restorect_cli.files import Settings
+from restorect_cli.files import RepairSettings
 
 pytest.importorskip("distributed")
 
@@ -146,7 +146,7 @@ def test_stopping_drops_what_no_worker_has_begun(photos: Path, tmp_path: Path) -
         stopping.set()
 
     with dask.config.set({"distributed.worker.preload": [str(tmp_path / "patient.py")]}):
-        settings, folders = Settings(task="denoise"), [str(photos)]
+        settings, folders = RepairSettings("denoise"), [str(photos)]
         cluster = Cluster("local:1", settings, folders, sent.append, stopping, announce, dropped.append)
     results = list(cluster.run(iter(todo)))
     assert sent == todo[:2] and announced == todo[:1] and dropped == todo[1:2]

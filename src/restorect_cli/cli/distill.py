@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from .options import Quiet, choose
+from .options import Quiet, words
 from .output import Output
-from .train import TRAIN_DEVICES, need_one_start, need_torch, tell_export, train_to_the_end
+from .train import TrainDevice, need_one_start, need_torch, tell_export, train_to_the_end
 from .training_plan import tell_plan
 
 
@@ -66,7 +66,7 @@ def distill(
     licence: Annotated[str, typer.Option(help="Licence of the weights, an SPDX name.")] = "LicenseRef-unstated",
     training_data: Annotated[str, typer.Option(help="One sentence: what it learned from.")] = "not stated",
     device: Annotated[
-        str, typer.Option("--device", "-d", metavar="|".join(TRAIN_DEVICES), help="Where to train.")
+        TrainDevice, typer.Option("--device", "-d", metavar=words(TrainDevice), help="Where to train.")
     ] = "cpu",
     threads: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="CPU threads [default: all].", show_default=False)
@@ -93,7 +93,6 @@ def distill(
       restorect train --task low-light --net teacher-small --data ./pictures
       restorect distill low-light-s-distilled --data ./pictures --teacher runs/low-light-teacher-small/ema.safetensors
     """
-    choose("--device", device, TRAIN_DEVICES)
     need_one_start(resume, init)
     need_torch()
     from ..recipes.choice import RUNS, distilling
