@@ -60,7 +60,7 @@ def recording(run: Run, weights: Path, monkeypatch: pytest.MonkeyPatch) -> Recor
 
 
 def seen(recording: Recording, weights: Path) -> dict[str, Any]:
-    """What the whole picture went through, told from what reached the networks' sessions and the writer alone."""
+    """What the last picture went through, known from what reached the networks' sessions and the writer alone."""
     graphs = {
         (weights / "denoise-s" / "velocity.onnx").read_bytes(): ("s", "fp32"),
         Path("own/denoise-s/velocity.onnx").read_bytes(): ("own", "fp32"),
@@ -124,16 +124,18 @@ def test_no_option_is_left_out_here(command: str) -> None:
     assert offered & known == OFFERED[command]
 
 
+@pytest.mark.parametrize(
+    "command", [["enhance", "photos/a.png", "-o", "out/", "--overwrite"], ["batch", "photos", "-o", "out"]]
+)
 @pytest.mark.parametrize("strength", [0.25, 0.5])
-def test_strength_of_a_single_step_shows_in_the_file(run: Run, recording: Recording, strength: float) -> None:
+def test_strength_of_a_single_step_shows_in_the_file(
+    run: Run, recording: Recording, command: list[str], strength: float
+) -> None:
     """A network that predicts half of what it sees leaves 1 − s/2 of every value."""
-    for command in ("enhance", "batch"):
-        source, target = ("photos/a.png", "out/a.png") if command == "enhance" else ("photos", "out")
-        words = ["--task", "denoise", "--model", "./own/denoise-s", "--strength", str(strength)]
-        assert run(command, source, "-o", target if command == "batch" else "one.png", *words).code == 0
-        result = np.asarray(Image.open("out/a.png" if command == "batch" else "one.png"), np.float32)
-        before = np.asarray(Image.open("photos/a.png"), np.float32)
-        assert np.abs(result - (1 - strength / 2) * before).max() <= 0.51
+    words = ["--task", "denoise", "--model", "./own/denoise-s", "--strength", str(strength)]
+    assert run(*command, *words).code == 0
+    before, result = (np.asarray(Image.open(name), np.float32) for name in ("photos/a.png", "out/a.png"))
+    assert np.abs(result - (1 - strength / 2) * before).max() <= 0.51
 
 
 def test_memory_of_bench_is_measured_with_the_same_options(

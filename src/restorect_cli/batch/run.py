@@ -12,7 +12,6 @@ from typing import Protocol
 
 from ..errors import InputError, RestorectError, UnavailableError, UsageError
 from ..files import Outcome, RepairSettings
-from ..names import EXTENSIONS, FORMATS
 from . import fingerprint
 from .leftovers import owner, sweep
 from .manifest import Past, Record, RunManifest, Status, load_past, manifest_path
@@ -96,8 +95,6 @@ class Batch:
         self.hashes = fingerprint.students(settings)
         self._settings_hash = fingerprint.settings_hash(settings, self.hashes)
         self._wanted = Wanted(
-            formats=FORMATS,
-            extensions=EXTENSIONS,
             include=options.include,
             exclude=options.exclude,
             template=options.template,

@@ -106,9 +106,8 @@ def enhance(
     settings = repair_settings(context)
 
     from ..jobs import plan_jobs
-    from ..names import FORMATS
 
-    jobs = plan_jobs(inputs, output, FORMATS, format=settings.write.format, overwrite=overwrite)
+    jobs = plan_jobs(inputs, output, format=settings.write.format, overwrite=overwrite)
     streaming = any(job.target is None for job in jobs)
     _check_streams(jobs, as_json)
 
