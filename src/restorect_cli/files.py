@@ -61,12 +61,12 @@ class RepairSettings:
 
         Raises UsageError where options and keywords for them are both given, TypeError for a keyword that is no option.
         """
-        mine = {field.name for field in fields(RestoreOptions)} & keywords.keys()
-        rest = {name: value for name, value in keywords.items() if name not in mine}
+        names = {field.name for field in fields(RestoreOptions)}
+        mine = {name: value for name, value in keywords.items() if name in names}
+        rest = {name: value for name, value in keywords.items() if name not in names}
         if write is not None and rest:
             raise UsageError(f"write options and {', '.join(rest)} are both given", "put all of them into the options")
-        restore = restore_options(restore, {name: keywords[name] for name in mine})
-        return cls(task, restore, write or WriteOptions(**rest))
+        return cls(task, restore_options(restore, mine), write or WriteOptions(**rest))
 
     def with_threads(self, threads: int) -> RepairSettings:
         """The same, with so many CPU threads for each network."""
@@ -115,7 +115,7 @@ class Repairer:
     once where the task is known.
     """
 
-    def __init__(self, settings: RepairSettings = RepairSettings()) -> None:  # noqa: B008  # frozen
+    def __init__(self, settings: RepairSettings = RepairSettings()) -> None:
         self.settings = settings
         self._loading = Lock()
         self._restorers: dict[str, Restorer] = {}

@@ -26,7 +26,7 @@ HEIGHT, WIDTH = 90, 120
 
 # option: what is given, and what is then seen. Nothing of this is a default.
 GIVEN = {
-    "model": ("./own/denoise-s", "own"),
+    "model": ("./own/low-light-s", "own"),
     "steps": ("2", 2),
     "ensemble": ("4", 4),
     "strength": ("0.5", 0.5),
@@ -48,10 +48,13 @@ OFFERED = {
 
 @pytest.fixture
 def recording(run: Run, weights: Path, monkeypatch: pytest.MonkeyPatch) -> Recording:
-    """One photograph in photos/, the same as a pair in pairs/, and a model of one's own with an int8 graph."""
-    own = write_student(Path("own"), "denoise-s", kind="halve")
-    write_student(Path("other"), "denoise-s", kind="reaching")
-    (own / "velocity.int8.onnx").write_bytes(Path("other/denoise-s/velocity.onnx").read_bytes())
+    """One photograph in photos/, the same as a pair in pairs/, and a model of one's own with an int8 graph.
+
+    The photograph is bright: `--task auto` would not take it for low-light.
+    """
+    own = write_student(Path("own"), "low-light-s", kind="halve")
+    write_student(Path("other"), "low-light-s", kind="reaching")
+    (own / "velocity.int8.onnx").write_bytes(Path("other/low-light-s/velocity.onnx").read_bytes())
     pixels = np.random.default_rng(1).integers(90, 200, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     for folder in ("photos", "pairs/input", "pairs/target"):
         Path(folder).mkdir(parents=True)
@@ -62,9 +65,9 @@ def recording(run: Run, weights: Path, monkeypatch: pytest.MonkeyPatch) -> Recor
 def seen(recording: Recording, weights: Path) -> dict[str, Any]:
     """What the last picture went through, known from what reached the networks' sessions and the writer alone."""
     graphs = {
-        (weights / "denoise-s" / "velocity.onnx").read_bytes(): ("s", "fp32"),
-        Path("own/denoise-s/velocity.onnx").read_bytes(): ("own", "fp32"),
-        Path("own/denoise-s/velocity.int8.onnx").read_bytes(): ("own", "int8"),
+        (weights / "low-light-s" / "velocity.onnx").read_bytes(): ("s", "fp32"),
+        Path("own/low-light-s/velocity.onnx").read_bytes(): ("own", "fp32"),
+        Path("own/low-light-s/velocity.int8.onnx").read_bytes(): ("own", "int8"),
     }
     model, precision = graphs[recording.fed[-1]["graph"]]
     last = [call for call in recording.fed if call["pixels"] == recording.fed[-1]["pixels"]]
@@ -88,9 +91,9 @@ def seen(recording: Recording, weights: Path) -> dict[str, Any]:
 def drive(run: Run, command: str, options: set[str]) -> Any:
     words = [word for name in sorted(options) for word in (f"--{name}", GIVEN[name][0])]
     arguments = {
-        "enhance": ["photos/a.png", "--task", "denoise", "-o", "out/"],
-        "batch": ["photos", "--task", "denoise", "--jobs", "1", "-o", "out", "--if-exists", "overwrite"],
-        "bench": ["--dataset", "pairs", "--task", "denoise", "--metrics", "psnr"],
+        "enhance": ["photos/a.png", "--task", "low-light", "-o", "out/"],
+        "batch": ["photos", "--task", "low-light", "--jobs", "1", "-o", "out", "--if-exists", "overwrite"],
+        "bench": ["--dataset", "pairs", "--task", "low-light", "--metrics", "psnr"],
     }[command]
     extra = ["--overwrite"] if command == "enhance" else []
     result = run(command, *arguments, *extra, *words, "--json")
@@ -132,7 +135,7 @@ def test_strength_of_a_single_step_shows_in_the_file(
     run: Run, recording: Recording, command: list[str], strength: float
 ) -> None:
     """A network that predicts half of what it sees leaves 1 − s/2 of every value."""
-    words = ["--task", "denoise", "--model", "./own/denoise-s", "--strength", str(strength)]
+    words = ["--task", "low-light", "--model", "./own/low-light-s", "--strength", str(strength)]
     assert run(*command, *words).code == 0
     before, result = (np.asarray(Image.open(name), np.float32) for name in ("photos/a.png", "out/a.png"))
     assert np.abs(result - (1 - strength / 2) * before).max() <= 0.51
@@ -149,12 +152,12 @@ def test_memory_of_bench_is_measured_with_the_same_options(
         return real(words, input=input, **options)
 
     monkeypatch.setattr(memory.subprocess, "run", note)
-    words = ["--dataset", "pairs", "--task", "denoise", "--metrics", "psnr", "--memory", "--json", "--threads", "3"]
-    words += ["--model", "./own/denoise-s", "--steps", "2", "--ensemble", "4", "--strength", "0.5", "--device", "cpu"]
+    words = ["--dataset", "pairs", "--task", "low-light", "--metrics", "psnr", "--memory", "--json", "--threads", "3"]
+    words += ["--model", "./own/low-light-s", "--steps", "2", "--ensemble", "4", "--strength", "0.5", "--device", "cpu"]
     result = run("bench", *words, "--precision", "int8")
-    wanted = RestoreOptions("./own/denoise-s", 2, 4, 0.5, "cpu", 3, None, "int8")
+    wanted = RestoreOptions("./own/low-light-s", 2, 4, 0.5, "cpu", 3, None, "int8")
     (order,) = orders
-    assert (order["task"], RestoreOptions(**order["options"])) == ("denoise", wanted)
+    assert (order["task"], RestoreOptions(**order["options"])) == ("low-light", wanted)
     record = json.loads(result.out.splitlines()[-1])
     assert record["peak_bytes"] > 1e7
     told = (record["steps"], record["ensemble"], record["strength"], record["precision"], record["threads"])
@@ -168,7 +171,7 @@ def test_speed_of_bench_is_that_of_the_options(
     monkeypatch.setattr("restorect_cli.bench.speed.operations_per_megapixel", lambda velocity: None)
     peaks = []
     monkeypatch.setattr("restorect_cli.bench.speed.peak_bytes", lambda *order: peaks.append(order[2]))
-    words = ["--speed", "--sizes", "0.01", "--task", "denoise", "--json"]
+    words = ["--speed", "--sizes", "0.01", "--task", "low-light", "--json"]
     words += [
         word for name in ("model", "steps", "ensemble", "device", "threads") for word in (f"--{name}", GIVEN[name][0])
     ]
@@ -178,5 +181,5 @@ def test_speed_of_bench_is_that_of_the_options(
     assert sessions == {("openvino", 3)} and {call["t"] for call in recording.fed} == {1.0, 0.2}
     assert {options.precision for options in peaks} == {"fp32", "int8"}  # both, since there is such a graph
     assert {(o.model, o.steps, o.ensemble, o.device, o.threads) for o in peaks} == {
-        ("./own/denoise-s", 2, 4, "openvino", 3)
+        ("./own/low-light-s", 2, 4, "openvino", 3)
     }
