@@ -16,7 +16,8 @@ from restorect_cli.errors import UsageError
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"steps": 0}, "whole number"),
+        ({"steps": 0}, "from 1 to 4"),
+        ({"steps": 5}, "from 1 to 4"),
         ({"steps": 1.5}, "whole number"),
         ({"steps": "1"}, "whole number"),
         ({"ensemble": 3}, "give 1, 2 or 4"),

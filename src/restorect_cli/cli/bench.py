@@ -101,7 +101,7 @@ def bench(
     ] = "cpu",
     threads: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="CPU threads, for every method [default: all].", show_default=False),
+        typer.Option(metavar="N", help="CPU threads, for every method [default: all].", show_default=False),
     ] = None,
     all_baselines: Annotated[
         bool, typer.Option("--baselines", help="Also run what OpenCV, scikit-image and others offer for the task.")

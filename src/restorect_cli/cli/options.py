@@ -1,4 +1,7 @@
-"""Option types shared by several commands; the words they accept are those of `names`."""
+"""Option types shared by several commands; the words they accept are those of `names`.
+
+Ranges are checked by `RestoreOptions` and `WriteOptions`, for the library too; here they only stand in the help.
+"""
 
 from __future__ import annotations
 
@@ -43,8 +46,6 @@ Model = Annotated[
 Steps = Annotated[
     int | None,
     typer.Option(
-        min=1,
-        max=4,
         metavar="1..4",
         help="Steps of the flow: 1 stays closest to the original; more change little in most pictures "
         "[default: the model's own].",
@@ -61,8 +62,6 @@ Ensemble = Annotated[
 Strength = Annotated[
     float,
     typer.Option(
-        min=0.0,
-        max=1.0,
         metavar="0..1",
         help="How much to repair: 0 returns the input, 1 the full repair, 0.6 stops the flow part-way.",
     ),
@@ -79,12 +78,11 @@ Device = Annotated[
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="CPU threads [default: all].", show_default=False),
+    typer.Option(metavar="N", help="CPU threads [default: all].", show_default=False),
 ]
 Tile = Annotated[
     int | None,
     typer.Option(
-        min=1,
         metavar="PIXELS",
         help="Side of the tiles that a large image is cut into; smaller ones take less memory, and the picture "
         "stays the same [default: as large as memory allows].",
@@ -94,8 +92,6 @@ Tile = Annotated[
 Quality = Annotated[
     int | None,
     typer.Option(
-        min=1,
-        max=100,
         metavar="1..100",
         help="Quality of JPEG, WebP and AVIF [default: of a JPEG that stays one, its own, but at least 75; "
         "else 92 for JPEG, 85 for AVIF, 90 for WebP; a lossless WebP stays lossless].",

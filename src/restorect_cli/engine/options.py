@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import UsageError
 from ..names import DEVICES, ENSEMBLES, PRECISIONS, DeviceName, Precision
 
+MOST_STEPS = 4  # that any model can take: `StudentSpec.max_steps` goes no further
 MOST_THREADS = 512
 """ONNX Runtime starts every thread it is asked for, one after the other: with 100,000 it does not come back."""
 
@@ -56,8 +57,8 @@ class RestoreOptions:
     """"int8" is faster, for models that come with such a graph."""
 
     def __post_init__(self) -> None:
-        if self.steps is not None and not _is_whole(self.steps, 1):
-            raise UsageError(f"{self.steps} steps are not possible", "give a whole number from 1 on")
+        if self.steps is not None and not _is_whole(self.steps, 1, MOST_STEPS):
+            raise UsageError(f"{self.steps} steps are not possible", f"give a whole number from 1 to {MOST_STEPS}")
         if self.ensemble not in ENSEMBLES:
             raise UsageError(f"an ensemble of {self.ensemble} is not possible", f"give {_listed(ENSEMBLES)}")
         if not 0.0 <= self.strength <= 1.0:  # NaN is not
