@@ -72,7 +72,7 @@ class WriteOptions:
     """How to write. The neutral defaults keep what the source had."""
 
     format: Format | None = None  # None: by the target's extension, else the source's
-    quality: int | None = None  # 1..100, 100 is lossless for WebP and AVIF; None: as the source, see encoding
+    quality: int | None = None  # 1..100, 100 is lossless for WebP and AVIF; None: as the source, see `writing`
     depth: Depth | None = None  # None: the source's, as far as the format holds it
     strip: Strip = "none"  # "all" keeps only the colour profile
     overwrite: bool = False
