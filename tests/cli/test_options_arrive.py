@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -149,6 +151,10 @@ def test_memory_of_bench_is_measured_with_the_same_options(
 
     def note(words: Any, *, input: str, **options: Any) -> Any:
         orders.append(json.loads(input))
+        with monkeypatch.context() as child, redirect_stdout(io.StringIO()):  # what the other process does, done here
+            child.setattr("sys.stdin", io.StringIO(input))
+            recording.clear()
+            memory.main()
         return real(words, input=input, **options)
 
     monkeypatch.setattr(memory.subprocess, "run", note)
@@ -158,6 +164,9 @@ def test_memory_of_bench_is_measured_with_the_same_options(
     wanted = RestoreOptions("./own/low-light-s", 2, 4, 0.5, "cpu", 3, None, "int8")
     (order,) = orders
     assert (order["task"], RestoreOptions(**order["options"])) == ("low-light", wanted)
+    arrived = seen(recording, weights)
+    wanted_there = {"model": "own", "precision": "int8", "steps": 2, "strength": 0.5, "device": "cpu", "threads": 3}
+    assert {name: arrived[name] for name in wanted_there} == wanted_there and arrived["calls"] == 4
     record = json.loads(result.out.splitlines()[-1])
     assert record["peak_bytes"] > 1e7
     told = (record["steps"], record["ensemble"], record["strength"], record["precision"], record["threads"])
@@ -179,6 +188,9 @@ def test_speed_of_bench_is_that_of_the_options(
     assert result.code == 0, result.err
     sessions = {(one["device"], one["threads"]) for one in recording.sessions}
     assert sessions == {("openvino", 3)} and {call["t"] for call in recording.fed} == {1.0, 0.2}
+    graphs = {Path(f"own/low-light-s/velocity{kind}.onnx").read_bytes() for kind in ("", ".int8")}
+    assert {call["graph"] for call in recording.fed} == graphs
+    assert {json.loads(line)["ensemble"] for line in result.out.splitlines()} == {4}
     assert {options.precision for options in peaks} == {"fp32", "int8"}  # both, since there is such a graph
     assert {(o.model, o.steps, o.ensemble, o.device, o.threads) for o in peaks} == {
         ("./own/low-light-s", 2, 4, "openvino", 3)
