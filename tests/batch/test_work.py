@@ -12,7 +12,7 @@ from restorect_cli.batch.plan import Item
 from restorect_cli.batch.scan import Found
 from restorect_cli.batch.work import STAGES, Work, do, make_folder, threads_each
 from restorect_cli.errors import DiskFullError, OutputError
-from restorect_cli.files import Repairer, Settings
+from restorect_cli.files import Repairer, RepairSettings
 
 
 @pytest.mark.parametrize(("threads", "at_once", "each"), [(2, 1, 2), (2, 2, 1), (16, 4, 13), (1, 3, 1)])
@@ -25,7 +25,7 @@ def test_all_steps_make_the_folder_and_tell_the_seconds(tmp_path: Path, monkeypa
     source, target = tmp_path / "a.png", tmp_path / "new" / "deep" / "a.png"
     Image.new("RGB", (8, 8)).save(source)
     work = Work(Item(Found("a.png"), "a.png", "restore"), source, target)
-    result = do(work, Repairer(Settings(task="denoise", device="cpu", threads=1)))
+    result = do(work, Repairer(RepairSettings.of("denoise", device="cpu", threads=1)))
     assert result.outcome is not None and result.outcome.seconds > 0 and target.is_file()
     assert list(result.busy_seconds) == list(STAGES)
     assert sum(result.busy_seconds.values()) == pytest.approx(result.outcome.seconds, abs=1e-3)

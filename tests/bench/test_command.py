@@ -102,7 +102,7 @@ def test_bad_pairs_are_listed_and_the_rest_is_scored(run: Run, make_pairs: MakeP
         (["--dataset", "empty", "--task", "denoise"], 1, "is empty"),
         (["--dataset", "nothing"], 2, "no folder and no test set is called 'nothing'"),
         (["--metrics", "vibes"], 2, "no metric is left"),
-        (["--task", "rust"], 2, "unknown task"),
+        (["--task", "rust"], 2, "'rust' is not one of 'low-light'"),
         (["--baseline", "magic"], 2, "unknown baseline"),
         (["--peer", "x=absent.onnx"], 2, "there is no file absent.onnx"),
         (["--peer-cmd", "x=cp {in}"], 2, "{out}"),
@@ -113,7 +113,7 @@ def test_bad_pairs_are_listed_and_the_rest_is_scored(run: Run, make_pairs: MakeP
         (["--speed", "--csv", "a.csv", "--resume"], 2, "cannot go with --csv, --resume"),
         (["--peer-cmd", "x=/absent/program {in} {out}"], 2, "there is no program /absent/program"),
         (["--dataset", ""], 2, "neither a folder nor"),
-        (["--limit", "1", "--ensemble", "3"], 2, "unknown ensemble '3': choose 1, 2, 4"),
+        (["--limit", "1", "--ensemble", "3"], 2, "'3' is not one of '1', '2', '4'"),
         (["--model", "xl"], 2, "unknown model 'xl'"),
     ],
 )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..engine.source import Image
 from ..errors import ModelError, UsageError
 from ..extras import how_to_install
-from .methods import Method
+from .method import Method
 from .metrics import to_levels
 
 Filter = Callable[[Image, float | None], NDArray[Any]]

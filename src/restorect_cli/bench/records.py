@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..atomic import write_file
-from .benchmark import Outcome, SetOutcome
+from .benchmark import BenchmarkResult, SetOutcome
 from .measures import Measure
 from .pairing import count_label
 from .runner import Summary
@@ -41,7 +41,7 @@ def protocol(one: SetOutcome) -> str:
     return "; ".join(parts)
 
 
-def records(outcome: Outcome) -> Iterator[dict[str, Any]]:
+def records(outcome: BenchmarkResult) -> Iterator[dict[str, Any]]:
     """One record per set, setting and method, with everything needed to measure the numbers again."""
     for one in outcome.sets:
         kinds = {spec.name: spec.kind for spec in one.specs}
@@ -62,9 +62,10 @@ def records(outcome: Outcome) -> Iterator[dict[str, Any]]:
                 "seconds_per_megapixel": round(summary.seconds_per_megapixel, 4),
                 "peak_bytes": one.peaks.get(summary.method),
                 "model": one.student,
-                "steps": one.run_settings.steps,
-                "ensemble": one.run_settings.ensemble,
-                "precision": one.run_settings.precision,
+                "steps": one.restore.steps,
+                "ensemble": one.restore.ensemble,
+                "strength": one.restore.strength,
+                "precision": one.restore.precision,
                 "device": outcome.device,
                 "threads": outcome.threads,
                 "machine": outcome.machine,
@@ -107,7 +108,7 @@ def table(one: SetOutcome, width: int = 120) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def conventions(outcome: Outcome) -> str:
+def conventions(outcome: BenchmarkResult) -> str:
     """What the columns mean, one line each."""
     used = dict.fromkeys((measure.label, measure.convention) for one in outcome.sets for measure in one.measures)
     return "\n".join(f"{label}: {convention}" for label, convention in used)
@@ -152,7 +153,7 @@ def number(measure: Measure, value: float | None) -> str:
     return "" if value is None else f"{value:.{measure.digits}f}"
 
 
-def write_csv(outcome: Outcome, path: Path) -> None:
+def write_csv(outcome: BenchmarkResult, path: Path) -> None:
     """One line per picture and method. Raises OutputError."""
     names = list(dict.fromkeys(measure.name for one in outcome.sets for measure in one.measures))
     file = io.StringIO()

@@ -14,7 +14,7 @@ from ..engine.source import Image
 from ..errors import InputError
 from .journal import Journal, Row
 from .measures import Measure
-from .methods import Method, MethodSpec
+from .method import Method, MethodSpec
 from .pairing import Case, TestSet
 from .pictures import load
 
@@ -22,7 +22,7 @@ WARM_UP_PX = 64
 
 
 @dataclass(frozen=True)
-class Setting:
+class NoiseSetting:
     """A way to degrade: noise of `sigma` 8-bit levels added, or None for the set's own degraded pictures."""
 
     sigma: float | None = None
@@ -46,7 +46,7 @@ Methods = Sequence[tuple[MethodSpec, Method]]
 
 def run(
     test_set: TestSet,
-    settings: Sequence[Setting],
+    settings: Sequence[NoiseSetting],
     methods: Methods,
     measures: Sequence[Measure],
     journal: Journal,
@@ -73,7 +73,7 @@ def run(
 def _score_case(
     dataset: str,
     case: Case,
-    setting: Setting,
+    setting: NoiseSetting,
     methods: Methods,
     measures: Sequence[Measure],
     journal: Journal,

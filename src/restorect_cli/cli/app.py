@@ -48,9 +48,6 @@ app.command("doctor", short_help="Check that everything is in order; a fix for e
 
 _INTERRUPTED, _TERMINATED = 130, 143
 
-# Recent versions of Typer carry their own copy of Click: the base of its errors is found through one that it exports.
-_TyperError: type[Exception] = typer.BadParameter.__bases__[0].__bases__[0]
-
 
 def _print_version(wanted: bool) -> None:
     if wanted:
@@ -109,7 +106,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return _fail("interrupted", _INTERRUPTED)
     except BrokenPipeError:  # whoever read our output is gone
         return 1
-    except _TyperError as error:
+    except typer.TyperException as error:
         return _usage_problem(error)
     except OSError as error:  # as where Typer prints a help page to a full disk; files have errors of their own
         return _fail(f"a file or stream cannot be used ({error}): check the free space and where the output goes", 1)
@@ -120,12 +117,13 @@ def _run(arguments: Sequence[str] | None) -> int:
         return _fail(f"unexpected {type(error).__name__} ({what}): please report it with the output of --debug", 1)
 
 
-def _usage_problem(error: Exception) -> int:
-    """Click's complaint on one line, with the command whose help to read."""
+def _usage_problem(error: typer.TyperException) -> int:
+    """Typer's complaint on one line, with the command whose help to read."""
     context = getattr(error, "ctx", None)
     command = getattr(context, "command_path", None) or "restorect"
-    message = error.format_message() if hasattr(error, "format_message") else str(error)
-    message = folded(message).rstrip(".")
+    message = (
+        folded(error.format_message()).rstrip(".").replace("Value error, ", "")
+    )  # pydantic's prefix, in Typer 0.29
     return _fail(f"{message}: see {command} --help", 2)
 
 

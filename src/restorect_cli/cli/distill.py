@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from .export import say_exported
-from .options import Quiet, choose
+from .options import Quiet, words
 from .output import Output
-from .training import TRAIN_DEVICES, need_one_start, need_torch, say_estimate, train_to_the_end
+from .training import TrainDevice, need_one_start, need_torch, say_estimate, train_to_the_end
 
 
 def distill(
@@ -68,7 +68,7 @@ def distill(
     ] = "LicenseRef-unstated",
     training_data: Annotated[str, typer.Option(help="What it was trained on, in one sentence.")] = "not stated",
     device: Annotated[
-        str, typer.Option("--device", "-d", metavar="|".join(TRAIN_DEVICES), help="Where to train.")
+        TrainDevice, typer.Option("--device", "-d", metavar=words(TrainDevice), help="Where to train.")
     ] = "cpu",
     threads: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="CPU threads [default: all].", show_default=False)
@@ -96,7 +96,6 @@ def distill(
       restorect train --task low-light --net teacher-small --data ./pictures
       restorect distill low-light-s-distilled --data ./pictures --teacher runs/low-light-teacher-small/ema.safetensors
     """
-    choose("--device", device, TRAIN_DEVICES)
     need_one_start(resume, init)
     need_torch()
     from ..recipes.choice import RUNS, distilling

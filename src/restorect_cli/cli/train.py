@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ..errors import UsageError
-from ..names import TASKS, called
-from .options import Quiet, choose
+from ..names import Task, called
+from .options import Quiet, words
 from .output import Output
-from .training import TRAIN_DEVICES, need_one_start, need_torch, say_estimate, train_to_the_end
+from .training import TrainDevice, need_one_start, need_torch, say_estimate, train_to_the_end
 
 if TYPE_CHECKING:
     from ..recipes.choice import ChosenRecipe
 
-NETS = ("student-s", "student-m", "student-tiny", "teacher-tiny", "teacher-small", "teacher-paper")
+Net = Literal["student-s", "student-m", "student-tiny", "teacher-tiny", "teacher-small", "teacher-paper"]
+ShortNet = Literal["s", "m", "tiny"]  # of students, as recipes name them
 
 
 def train(
@@ -43,15 +44,17 @@ def train(
         ),
     ] = None,
     task: Annotated[
-        str | None,
+        Task | None,
         typer.Option(
-            "--task", "-t", metavar="|".join(TASKS), help="What to train for, without a recipe.", show_default=False
+            "--task", "-t", metavar=words(Task), help="What to train for, without a recipe.", show_default=False
         ),
     ] = None,
     net: Annotated[
-        str | None,
+        Literal[Net, ShortNet] | None,
         typer.Option(
-            metavar="|".join(NETS), help="Size of the net, without a recipe; tiny is for trying.", show_default=False
+            metavar=words(Net),
+            help="Size of the net, without a recipe; tiny is for trying.",
+            show_default=False,
         ),
     ] = None,
     recipe_option: Annotated[
@@ -74,7 +77,7 @@ def train(
         bool, typer.Option("--dry-run", help="Print sizes, steps, hours and memory, and train nothing.")
     ] = False,
     device: Annotated[
-        str, typer.Option("--device", "-d", metavar="|".join(TRAIN_DEVICES), help="Where to train.")
+        TrainDevice, typer.Option("--device", "-d", metavar=words(TrainDevice), help="Where to train.")
     ] = "cpu",
     threads: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="CPU threads [default: all].", show_default=False)
@@ -111,19 +114,15 @@ def train(
       restorect train low-light-s --data ./pictures --init runs/low-light-s-second/ema.safetensors
       torchrun --nproc-per-node 4 -m restorect_cli train m.toml --data ./pictures -o runs/m --device cuda
     """
-    choose("--device", device, TRAIN_DEVICES)
-    if task is not None:
-        choose("--task", task, TASKS)
-    if net is not None:  # "s" is short for "student-s"
-        net = choose("--net", net if net.startswith("teacher-") else called(net.removeprefix("student-")), NETS)
-        net = net.removeprefix("student-")
     if recipe is not None and recipe_option is not None:
         raise UsageError(f"two recipes are named, {recipe} and {recipe_option}", "leave one out")
     need_one_start(resume, init)
     need_torch()
     from ..recipes.choice import choose_recipe
 
-    chosen = choose_recipe(recipe or recipe_option, data, task=task, net=net)
+    chosen = choose_recipe(
+        recipe or recipe_option, data, task=task, net=net and net.removeprefix("student-")
+    )  # as recipes name it
     from ..training.loop import Trainer
     from ..training.ranks import join
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ..errors import StoppedError, UsageError
 from ..extras import how_to_install
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..training.estimate import Estimate
     from ..training.loop import StepReport, Trainer
 
-TRAIN_DEVICES = ("cpu", "cuda")
+TrainDevice = Literal["cpu", "cuda"]
 
 
 def need_one_start(resume: bool, init: Path | None) -> None:
