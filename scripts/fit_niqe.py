@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from rich.progress import track
 from skimage.filters import gaussian
-from tqdm import tqdm
 
 from restorect_cli.bench import niqe
 
@@ -79,7 +79,7 @@ def scores(path: Path) -> np.ndarray:
 
 def check(paths: list[Path]) -> bool:
     """Prints what share of the photographs grows strictly; true where it is enough for every kind."""
-    values = np.array([scores(path) for path in tqdm(paths, disable=None)])  # (photographs, 3, 6)
+    values = np.array([scores(path) for path in track(paths)])  # (photographs, 3, 6)
     clean = values[:, 0, 0]
     low, high = np.quantile(clean, [0.05, 0.95])
     print(f"{len(clean)} held-out photographs: median {np.median(clean):.2f}, 5 to 95 %: {low:.2f} to {high:.2f}")
@@ -107,7 +107,7 @@ def main() -> int:
     held_out = paths[::4]
     if not args.check_only:
         chosen = [path for path in paths if path not in held_out]
-        model = fit([read(path) for path in tqdm(chosen, disable=None)])
+        model = fit([read(path) for path in track(chosen)])
         np.savez_compressed(args.out, mean=model.mean, covariance=model.covariance)
         print(f"fitted to {len(chosen)} photographs: {args.out.stat().st_size} bytes")
         niqe.pristine_model.cache_clear()

@@ -204,7 +204,7 @@ def test_failures_tell_such_names_too(run: Run, photos: Path) -> None:
 def test_missing_extra_is_one_line(run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("restorect_cli.batch.cluster.find_spec", lambda name: None)
     result = run("batch", "photos", "--scheduler", "local:2")
-    assert result.code == 2 and "pip install 'restorect[cluster]'" in result.err
+    assert result.code == 2 and "pip install '.[cluster]'" in result.err
 
 
 def test_fail_fast(run: Run, photos: Path) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 from .._version import __version__
 from ..engine.runtime import threads_to_run
 from ..errors import DeviceError, OutputError, RestorectError, UsageError
+from ..extras import how_to_install
 from ..files import Repairer, RepairSettings
 from ..one_line import folded
 from .work import STAGES, Result, Work, do, threads_each
@@ -60,7 +61,7 @@ class Cluster:
         dropped: Callable[[Work], None] = lambda work: None,
     ) -> None:
         if find_spec("distributed") is None:
-            raise UsageError("--scheduler needs dask.distributed", "pip install 'restorect[cluster]'")
+            raise UsageError("--scheduler needs dask.distributed", how_to_install("cluster"))
         if not _ADDRESS.fullmatch(address):
             raise UsageError(f"cannot understand the scheduler '{address}'", "write tcp://host:8786, or local:4")
         self._settings, self._stopping = settings, stopping
