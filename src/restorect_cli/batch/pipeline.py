@@ -1,8 +1,8 @@
 """Decode, restore and encode of many images at the same time, in threads with bounded queues.
 
-The codecs, numpy's loops and ONNX Runtime let go of the interpreter, so threads suffice and every network is loaded
-once. Memory is bounded twice: by the length of the queues, and by the pixels under way, so that a huge image waits
-until it is alone.
+The codecs, numpy's loops and ONNX Runtime release the interpreter, so threads suffice and every network is loaded
+once. Memory is bounded twice: by the length of the queues, and by the pixels under way, so a huge image waits until it
+is alone.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from .work import ImageError, Restored, Result, Work
 MOST_PIXELS = 100_000_000
 """Under way at once. Each takes 6 bytes (8 bits, before and after), or 12 with 16 bits."""
 
-_LOOK_UP_SECONDS = 0.5  # how often a wait is interrupted, where signals cannot do it (Windows)
-_TIDY_SECONDS = 10.0  # for files being written when the run is broken off
+_LOOK_UP_SECONDS = 0.5  # how often a wait wakes up, because signals cannot interrupt it on Windows
+_TIDY_SECONDS = 10.0  # for files being written when the run is aborted
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
@@ -31,7 +31,7 @@ _Out = TypeVar("_Out")
 
 @dataclass(frozen=True)
 class _Piece(Generic[_In]):
-    """Work and what has been made of it so far."""
+    """Work and its latest result."""
 
     work: Work
     value: _In
@@ -42,12 +42,12 @@ class _Piece(Generic[_In]):
 class Pipeline:
     """Runs work with one Repairer, `jobs` images at a time in each stage.
 
-    for result in pipeline.run(works): ...     in the order in which they are finished
+    for result in pipeline.run(works): ...     in the order in which they finish
 
-    started: told of every image before its file is written, from several threads.
-    stopping: when it is set nothing new is begun; images being restored or written are finished, those only decoded
+    started: called for every image before its file is written, from several threads.
+    stopping: when it is set, nothing new is begun; images being restored or written are finished, those only decoded
         are dropped without a result.
-    announce: told of every image when the network begins with it, from several threads.
+    announce: called for every image when the network begins it, from several threads.
     """
 
     def __init__(
@@ -61,14 +61,14 @@ class Pipeline:
         self._repairer, self._jobs, self._stopping = repairer, jobs, stopping
         self._started, self._announce = started, announce
         self._results: queue.SimpleQueue[Result | Exception | None] = queue.SimpleQueue()
-        self._broken_off = threading.Event()  # what is in hand is dropped too
+        self._broken_off = threading.Event()  # images under way are dropped too
         self._room = PixelBudget(MOST_PIXELS)
         self._counting = threading.Lock()
         self.busy_seconds = dict.fromkeys(steps.STAGES, 0.0)
 
     def run(self, works: Iterator[Work]) -> Generator[Result, None, None]:
-        """Raises the error that ended the run (DiskFullError, ModelError, …), after what is being written is whole."""
-        pyvips.cache_set_max(0)  # else libvips keeps the last hundred operations with their pixels
+        """Raises the error that ended the run (DiskFullError, ModelError, …) once files being written are whole."""
+        pyvips.cache_set_max(0)  # else libvips keeps the pixels of its last hundred operations
         feed = _Feed(works, self._stopping)
         decoded: _Belt[Decoded] = _Belt(self._jobs)
         restored: _Belt[Restored] = _Belt(self._jobs)
@@ -120,11 +120,11 @@ class Pipeline:
         close: Callable[[], None],
     ) -> threading.Thread:
         def one() -> bool:
-            """A function of its own, so that a waiting thread holds no picture."""
+            """A separate function, so a waiting thread holds no picture."""
             piece = take()
             if piece is not None and not self._broken_off.is_set():
                 made = self._timed(stage, piece, step)
-                del piece  # the source's pixels are not needed while the next stage is waited for
+                del piece  # the source's pixels are not needed while waiting for the next stage
                 if made is not None:
                     put(made)
                 return True
@@ -145,7 +145,7 @@ class Pipeline:
     def _timed(
         self, stage: str, piece: _Piece[_In], step: Callable[[_Piece[_In]], _Piece[_Out]]
     ) -> _Piece[_Out] | None:
-        """What the step makes of it; None where it fails, which is then a result."""
+        """The step's result; None if it fails, which is delivered as a `Result`."""
         began = time.perf_counter()
         try:
             made = step(piece)
@@ -171,7 +171,7 @@ class Pipeline:
         return admit
 
     def _unless_stopping(self, take: Callable[[], _Piece[Decoded] | None]) -> Callable[[], _Piece[Decoded] | None]:
-        """Drops what was decoded for nothing: the network may have a minute to go for each, and Ctrl-C waits."""
+        """Drops decoded images after Ctrl-C: the network may need a minute for each."""
 
         def take_wanted() -> _Piece[Decoded] | None:
             piece = take()
@@ -197,7 +197,7 @@ class Pipeline:
 
 
 class PixelBudget:
-    """Lets pixels in as long as they fit, and anything where nothing else is in."""
+    """Admits pixels as long as they fit, and any number of them if there are no others."""
 
     def __init__(self, most: int) -> None:
         self._most, self._inside = most, 0
@@ -217,7 +217,7 @@ class PixelBudget:
 
 
 class _Feed:
-    """Works off an iterator for several threads, until it ends or the run is to stop."""
+    """Hands an iterator's work to several threads, until it ends or the run should stop."""
 
     def __init__(self, works: Iterator[Work], stopping: threading.Event) -> None:
         self._works, self._stopping = works, stopping
@@ -232,18 +232,13 @@ class _Feed:
 
 
 class _Belt(Generic[_In]):
-    """A bounded queue between two stages of `jobs` threads each; ends when all of the first have closed it."""
+    """A bounded queue between two stages of `jobs` threads each; ends when all threads of the first have closed it."""
 
     def __init__(self, jobs: int) -> None:
         self._queue: queue.Queue[_Piece[_In] | None] = queue.Queue(jobs)
         self._jobs = self._open = jobs
         self._closing = threading.Lock()
-
-    def put(self, piece: _Piece[_In]) -> None:
-        self._queue.put(piece)
-
-    def take(self) -> _Piece[_In] | None:
-        return self._queue.get()
+        self.put, self.take = self._queue.put, self._queue.get
 
     def close(self) -> None:
         with self._closing:

@@ -1,4 +1,4 @@
-"""The steps for one image: decode, restore, encode; and which failures concern that image alone."""
+"""The steps for one image: decode, restore, encode; decides which failures concern that image alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Work:
-    """One image to be done, wherever that may happen."""
+    """One image to restore, on any machine."""
 
     item: Item
     source: Path
@@ -33,12 +33,12 @@ class Work:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of it: an outcome, or the error that concerns this image alone."""
+    """The outcome of one image, or the error that concerns it alone."""
 
     work: Work
     outcome: Outcome | None = None
     error: RestorectError | None = None
-    busy_seconds: dict[str, float] = field(default_factory=dict)  # by stage, where one worker did them all
+    busy_seconds: dict[str, float] = field(default_factory=dict)  # by stage, if one worker did them all
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Restored:
 
 
 class ImageError(Exception):
-    """Carries an error of one image; whatever else comes out of a step ends the run."""
+    """Carries an error of one image; any other error of a step ends the run."""
 
     def __init__(self, error: RestorectError) -> None:
         super().__init__(error)
@@ -58,7 +58,7 @@ class ImageError(Exception):
 
 
 def planned_failure(work: Work) -> RestorectError:
-    """Of an item that planning found impossible."""
+    """The error of an item that planning found impossible."""
     reason = work.item.reason
     return RestorectError(reason if work.item.failed_before else f"{work.source}: {reason}")
 
@@ -73,25 +73,25 @@ def make_folder(folder: Path) -> None:
 
 
 def threads_each(threads: int, at_once: int) -> int:
-    """Threads of a network that so many images go through at once: each image brings one, the pool adds the rest."""
+    """Threads for a network used by `at_once` images: each image brings one, the pool adds the rest."""
     return max(1, threads - at_once + 1)
 
 
 def decode(work: Work, repairer: Repairer) -> Decoded:
-    """Raises ImageError; RestorectError where no other image could be done either."""
+    """Raises ImageError; RestorectError if no other image could be done either."""
     if work.item.action == "fail":
         raise ImageError(planned_failure(work))
     return _alone(work, lambda: repairer.prepare(images.read(work.source), work.target))
 
 
 def restore(work: Work, repairer: Repairer, decoded: Decoded) -> Restored:
-    """The finished picture; the seconds are left to whoever counts all the steps. Raises as `decode`."""
+    """The finished picture; its seconds are 0, because the caller counts all steps. Raises as `decode`."""
     picture = _alone(work, lambda: repairer.restore(decoded.view, decoded.chosen.task, lambda rows, total: None))
     return Restored(picture, repairer.outcome(decoded, str(work.source), str(work.target), seconds=0.0))
 
 
 def encode(work: Work, repairer: Repairer, restored: Restored) -> Outcome:
-    """Write the picture. Raises as `decode`, DiskFullError where there is no room for it."""
+    """Write the picture. Raises as `decode`, and DiskFullError if there is no room for it."""
 
     def write() -> Outcome:
         options = replace(repairer.settings.write, overwrite=work.item.replace)
@@ -103,7 +103,7 @@ def encode(work: Work, repairer: Repairer, restored: Restored) -> Outcome:
 
 
 def do(work: Work, repairer: Repairer) -> Result:
-    """All three steps, one after the other. Raises RestorectError where no other image could be done either."""
+    """All three steps, one after the other. Raises RestorectError if no other image could be done either."""
     clock = [time.perf_counter()]
 
     def timed(made: _T) -> _T:
@@ -120,7 +120,7 @@ def do(work: Work, repairer: Repairer) -> Result:
 
 
 def _alone(work: Work, step: Callable[[], _T]) -> _T:
-    """The step's result; errors of this image as ImageError, so that the others go on."""
+    """The step's result; errors of this image become ImageError, so that the others continue."""
     try:
         return step()
     except DiskFullError:
@@ -135,10 +135,10 @@ def _alone(work: Work, step: Callable[[], _T]) -> _T:
         raise
     except RestorectError:
         raise
-    except Exception as error:  # a picture that finds a mistake of ours must not cost the other ten thousand
+    except Exception as error:  # a picture that hits a bug must not cost the other ten thousand
         what = f"unexpected {type(error).__name__} ({folded(error)})"
         raise ImageError(RestorectError(f"{work.source}: {what}", "please report it")) from error
 
 
 def _too_large(work: Work) -> RestorectError:
-    return OutputError(f"memory does not suffice for {work.source}", "use --jobs 1 or a smaller --tile")
+    return OutputError(f"not enough memory for {work.source}", "use --jobs 1 or a smaller --tile")
