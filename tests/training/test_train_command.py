@@ -310,7 +310,7 @@ def test_an_interrupted_run_is_saved_and_goes_on(train: Train, monkeypatch: pyte
     monkeypatch.setattr(PairStream, "batch", interrupted)
     result = train()
     assert signal.getsignal(number) is before
-    line = "restorect: error: interrupted at iteration 3 of 6, all saved in run: continue with --resume\n"
+    line = "restorect: error: interrupted at iteration 3 of 6, everything is saved in run: continue with --resume\n"
     assert (result.code, result.err) == (130, line)
     assert Path("run/loss.png").is_file()
     assert train("--resume").code == 0

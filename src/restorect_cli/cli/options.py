@@ -49,7 +49,6 @@ Steps = Annotated[
         metavar="1..4",
         help="Steps of the flow: 1 stays closest to the original; more change little in most pictures "
         "[default: the model's own].",
-        show_default=False,
     ),
 ]
 Ensemble = Annotated[
@@ -78,7 +77,7 @@ Device = Annotated[
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(metavar="N", help="CPU threads [default: all].", show_default=False),
+    typer.Option(metavar="N", help="CPU threads [default: all]."),
 ]
 Tile = Annotated[
     int | None,
@@ -86,7 +85,6 @@ Tile = Annotated[
         metavar="PIXELS",
         help="Side of the tiles that a large image is cut into; smaller ones take less memory, and the picture "
         "stays the same [default: as large as memory allows].",
-        show_default=False,
     ),
 ]
 Quality = Annotated[
@@ -95,15 +93,12 @@ Quality = Annotated[
         metavar="1..100",
         help="Quality of JPEG, WebP and AVIF [default: of a JPEG that stays one, its own, but at least 75; "
         "else 92 for JPEG, 85 for AVIF, 90 for WebP; a lossless WebP stays lossless].",
-        show_default=False,
     ),
 ]
 Depth = Annotated[
     names.Depth | None,
     typer.Option(
-        metavar=words(names.Depth),
-        help="Bits per channel [default: the input's, as far as the format holds it].",
-        show_default=False,
+        metavar=words(names.Depth), help="Bits per channel [default: the input's, as far as the format holds it]."
     ),
 ]
 Strip = Annotated[
@@ -122,7 +117,6 @@ def format_option(by_default: str) -> Any:
         case_sensitive=False,
         callback=lambda word: _FORMAT_ALIASES.get(word, word),
         help=f"Format to write [default: {by_default}].",
-        show_default=False,
     )
 
 
@@ -133,24 +127,6 @@ Json = Annotated[
     bool, typer.Option("--json", help="Print JSON on standard output, one object per line, instead of text.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
-Repository = Annotated[
-    str | None,
-    typer.Option(
-        "--repo",
-        metavar="OWNER/NAME",
-        help="Hugging Face repository to fetch from; needed unless RESTORECT_HUB names one.",
-        show_default=False,
-    ),
-]
-Endpoint = Annotated[
-    str | None,
-    typer.Option(
-        metavar="URL",
-        help="Address of the hub, for a mirror or a server of your own "
-        "[default: HF_ENDPOINT, else https://huggingface.co].",
-        show_default=False,
-    ),
-]
 
 
 def help_if_alone(context: typer.Context) -> None:
