@@ -103,8 +103,8 @@ def outcome_line(outcome: Outcome) -> str:
 
 
 def flow_told(steps: int, ensemble: int) -> str:
-    told = f"{steps} step" if steps == 1 else f"{steps} steps"
-    return told if ensemble == 1 else f"{told}, mean of {ensemble} mirror images"
+    text = f"{steps} step" if steps == 1 else f"{steps} steps"
+    return text if ensemble == 1 else f"{text}, mean of {ensemble} mirror images"
 
 
 def stdout_error(error: OSError) -> OutputError:
