@@ -262,7 +262,7 @@ def test_a_folder_that_cannot_be_written(train: Train):
         ([], 2, "no recipe is named and the data folder holds none: say --task"),
         (["denoise-x"], 2, "unknown recipe 'denoise-x'"),
         (["r.toml", "--init", "absent"], 1, "cannot start from absent"),
-        (["r.toml", "--init", "absent", "--resume"], 2, "not from those of --init: leave one out"),
+        (["r.toml", "--init", "absent", "--resume"], 2, "name different weights to start from: leave one out"),
         (["r.toml", "--time-limit", "-1"], 2, "--time-limit"),
     ],
 )

@@ -120,7 +120,7 @@ class Batch:
             if self.options.include or self.options.exclude:
                 fix = "check --include and --exclude, which are compared with names below the folder"
             elif any(file.name.lower().endswith(RAW_EXTENSIONS) for file in found):
-                fix = "export RAW or HEIC to TIFF or JPEG first"
+                fix = "export a TIFF or JPEG from RAW or HEIC first"
             else:
                 fix = (
                     "check the name" if self.options.recursive else "check the name, or give -r to include its folders"

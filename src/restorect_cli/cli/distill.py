@@ -1,4 +1,4 @@
-"""`restorect distill`: a student that learns from a teacher, exported as a model for `enhance`."""
+"""`restorect distill`: trains a student that learns from a teacher, and exports it as a model."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def distill(
             "--output",
             "-o",
             metavar="RUN",
-            help="Folder of this run; the student is put below it [default: runs/TASK-NET-distilled].",
+            help="Folder of this run, which will hold the model [default: runs/TASK-NET-distilled].",
         ),
     ] = None,
     resume: Resume = False,
@@ -72,11 +72,10 @@ def distill(
     """Trains a student that learns from a teacher, and exports it. Needs the extra `train`.
 
     First train a teacher with `restorect train`. A teacher sees the clean pictures, so its vectors hold what no
-    degraded picture shows. The student learns to generate these vectors with a latent flow, and to compute what the
-    teacher computes. The [distill] table of the recipe sets the weights of its losses; without one they have their
-    defaults.
+    degraded picture shows. The student learns to generate these vectors with a latent flow, and to match the teacher's
+    results. The [distill] table of the recipe sets the weights of the losses; without it they have their defaults.
 
-    At the end RUN holds a folder with the exported model and its card. It computes the same as the student in torch.
+    At the end RUN holds a folder with the exported model and its card. It gives the same results as in torch.
 
     \b
     Examples:
@@ -120,6 +119,6 @@ def _export(run: Path, licence: str, training_data: str, out: Output) -> None:
     student, recipe = load_weights(run / "ema.safetensors")
     spec = describe(student, recipe, licence=licence, training_data=training_data)
     folder = run / spec.name
-    export(student, spec, folder, overwrite=True)  # its own of an earlier call: --resume may ask again
+    export(student, spec, folder, overwrite=True)  # an earlier call may have exported it, before --resume
     write_card(folder, spec, recipe, run / "log.jsonl")
     say_exported(spec, folder, out)

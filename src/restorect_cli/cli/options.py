@@ -1,6 +1,6 @@
 """Option types shared by several commands; the words they accept are those of `names`.
 
-Ranges are checked by `RestoreOptions` and `WriteOptions`, for the library too; here they only stand in the help.
+`RestoreOptions` and `WriteOptions` check the ranges, for the library too; here the ranges are only help text.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def path(text: str) -> Path:
 
 
 def words(kind: Any) -> str:
-    """What a Literal allows, as help shows it: a|b|c."""
+    """The words of a Literal, as help shows them: a|b|c."""
     return "|".join(map(str, get_args(kind)))
 
 
@@ -111,7 +111,7 @@ Strip = Annotated[
 
 
 def format_option(by_default: str) -> Any:
-    """--format, for a command that writes `by_default` where nothing is said."""
+    """--format, for a command that writes `by_default` without it."""
     return typer.Option(
         metavar=words(names.Format),
         case_sensitive=False,
@@ -121,7 +121,7 @@ def format_option(by_default: str) -> Any:
 
 
 Format = Literal[names.Format, "jpg", "tif"]
-"""With the usual other words for two of them; `format_option` makes them one."""
+"""With the usual aliases of two formats, which `format_option` replaces."""
 
 Json = Annotated[
     bool, typer.Option("--json", help="Print JSON on standard output, one object per line, instead of text.")
