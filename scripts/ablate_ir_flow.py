@@ -1,12 +1,11 @@
 """Trains and measures the ablation of IR-Flow's claims: docs/ir-flow.md, tables and all.
 
     python scripts/ablate_ir_flow.py train --data DIR -o RUNS         DIR/clean: photographs
-    python scripts/ablate_ir_flow.py measure --data DIR -o RUNS       writes docs/ir-flow.jsonl, shipped students too
-    python scripts/ablate_ir_flow.py tables                           writes the tables of docs/ir-flow.md anew
+    python scripts/ablate_ir_flow.py measure --data DIR -o RUNS       writes docs/ir-flow.jsonl, shipped models too
+    python scripts/ablate_ir_flow.py tables                           writes the tables of docs/ir-flow.md again
 
-Every cell is the same student, data, order of data and number of iterations; only what the cell is named for
-differs. Measured on photographs held out of the training, in float32, never on test sets. `train` can be stopped
-and started again.
+Every cell has the same student, data, order of data and number of iterations; only what names the cell differs. Scores
+are of photographs held out of the training, in float32, never of test sets. `train` can be stopped and started again.
 """
 
 from __future__ import annotations
@@ -78,7 +77,7 @@ MARK = "<!-- written by scripts/ablate_ir_flow.py from here on -->"
 
 
 def recipe(task: str, cell: str, iterations: int) -> Recipe:
-    """The recipe of one cell; what is not said here is the default."""
+    """The recipe of one cell; everything else is the default."""
     length = round(iterations * LONGER_FACTOR) if cell == LONGER else iterations
     base = {
         "task": task,
@@ -147,7 +146,7 @@ LEVELS: dict[str, dict[str, Degradation]] = {
 
 @dataclass(frozen=True)
 class Net:
-    """A trained student as `flow.sample` asks for it, over numpy batches."""
+    """A trained student as a `Predictor` for `flow.sample`, on numpy batches."""
 
     student: Student
     z: torch.Tensor
@@ -323,7 +322,7 @@ def tables(args: argparse.Namespace) -> None:
     by_cell, about = read_results()
     lines: list[str] = []
     for task, cells in by_cell.items():
-        lines += [f"### {task}, the shipped student", "", *shipped_table(cells, task), ""]
+        lines += [f"### {task}, the shipped model", "", *shipped_table(cells, task), ""]
         lines += [f"### {task}, one step", "", *one_step_table(cells, about, task), ""]
         for level in LEVELS[task]:
             for solver in ("euler", "heun"):

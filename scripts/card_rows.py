@@ -1,4 +1,4 @@
-"""One number of a model's card: the `restorect bench` command that prints it, run again, as a row of the manifest.
+"""Runs the `restorect bench` command of a number in a model's card again, and returns it as a row of the manifest.
 
 The command must name one test set, one metric (psnr or psnr-y) and, where noise is added, one sigma.
 """

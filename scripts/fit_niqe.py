@@ -4,7 +4,7 @@
     python scripts/fit_niqe.py FOLDER --check-only      keeps the model, prints the shares
 
 Every fourth photograph is held out; on those NIQE must grow strictly over five levels of blur, of noise
-and of JPEG: exit code 1 where it does for fewer than 95 % of them. Only the mean and the covariance of 36 features
+and of JPEG: exit code 1 if it does for fewer than 95 % of them. Only the mean and the covariance of 36 features
 are kept.
 """
 

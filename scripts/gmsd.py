@@ -1,4 +1,4 @@
-"""GMSD, which the ablation of IR-Flow is measured by beside PSNR: it sees what is smeared or sharpened."""
+"""GMSD, a metric of the ablation of IR-Flow beside PSNR: it detects smearing and sharpening."""
 
 from __future__ import annotations
 

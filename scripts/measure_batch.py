@@ -6,8 +6,8 @@ Makes its own JPEGs. Both ways run in this process on loaded networks, in turns,
 sequential loop is that of `enhance` (read, restore, write, image after image, all threads), the other the pipeline of
 `batch` with its own defaults. Run it on a machine that does nothing else.
 
-The last line tells the bound: no order of the steps can be faster than all CPU seconds of the pipeline on all threads.
-What is gained is the time in which the sequential loop leaves a core idle: decoding, encoding, preparing windows, and
+The last line states the bound: no order of the steps is faster than all CPU seconds of the pipeline on all threads.
+The gain is the time in which the sequential loop leaves a core idle: decoding, encoding, preparing windows, and
 those operators of the network that run on one thread.
 """
 

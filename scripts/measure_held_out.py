@@ -5,7 +5,7 @@
 The recipe names the sources below DIR; of each, pictures of about 6 % of the scenes are never trained on, whole scenes
 where several pictures show one. The centre of each is scored (232 pixels a side: pairs of low light whole), photographs
 degraded with fixed seeds. One step; RGB PSNR, 8-bit rounding; last, PSNR once each picture is scaled to the mean of its
-clean one: in low light what a right exposure would give.
+clean one: in low light, the score of a correct exposure.
 """
 
 from __future__ import annotations

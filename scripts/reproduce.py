@@ -1,4 +1,4 @@
-"""Measures the numbers of the models' cards again, exit code 1 where one differs; then measures the speed.
+"""Measures the numbers of the models' cards again, exit code 1 if one differs; then measures the speed.
 
     python scripts/reproduce.py --data-root FOLDER [--only CBSD68-34] [--no-speed]
 

@@ -53,7 +53,7 @@ ORDER = (
     ("images", "models"),
     ("jobs.py", "atomic.py", "extras.py", "charts.py"),
     ("errors.py", "names.py", "__init__.py"),
-    ("one_line.py", "_version.py"),
+    ("one_line.py", "signals.py", "_version.py"),
 )
 FLOORS = {room: number for number, rooms in enumerate(ORDER) for room in rooms}
 

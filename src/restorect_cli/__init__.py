@@ -15,8 +15,8 @@
     picture = repairer.restore_picture(read("in.tif"))                      pixels, profile and metadata in between
     write(picture, "out.tif", settings.write)                               or encode(picture, settings.write): bytes
 
-A `Restorer` and a `Repairer` may be used by several threads at the same time. Every error is a `RestorectError`. The
-names in `__all__` are the public API. They are loaded on first use, so that importing the package costs nothing.
+Several threads may use one `Restorer` or `Repairer` at the same time. Every error is a `RestorectError`. The names in
+`__all__` are the public API. They are loaded on first use, so importing the package costs nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Writes files whole: each is complete under its name, or it is not there.
+"""Writes files whole: a file is complete under its name, or it is not there.
 
 The content goes to a temporary file in the same folder, is forced to the disk, and takes the name in one step.
 `write_file` takes bytes and raises errors for people; `replace_files` serves libraries that write to a path themselves.
@@ -24,11 +24,11 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 def write_file(path: Path, data: bytes, *, overwrite: bool = True, temporary_prefix: str = ".restorect-") -> None:
     """Write `data` to `path`, whole or not at all.
 
-    overwrite: replace an existing file, which keeps its permissions; of a link, the file it points to. Without it a
-    file that appears at the last moment is kept.
-    temporary_prefix: how the name of the temporary file begins; it ends in .part.
+    overwrite: replace an existing file and keep its permissions; a link stays, and the file it points to is replaced.
+    Without it, a file that appears at the last moment is kept.
+    temporary_prefix: of the temporary file's name, which ends in .part.
 
-    Raises OutputError (DiskFullError where there is no room); nothing is left behind then.
+    Raises OutputError (DiskFullError if there is no room); nothing is left behind then.
     """
     if overwrite:
         path = Path(os.path.realpath(path))
@@ -60,7 +60,7 @@ def replace_file(path: Path, write: Write) -> None:
 
 
 def replace_files(writes: Mapping[Path, Write], remove: Sequence[Path] = ()) -> None:
-    """Files that belong together: none takes its place, and none of `remove` goes, before all are on the disk.
+    """Write files that belong together: none is put in place, and none of `remove` deleted, before all are on disk.
 
     A replaced file keeps its permissions. Raises what `write` raises, and OSError.
     """
@@ -83,9 +83,9 @@ def replace_files(writes: Mapping[Path, Write], remove: Sequence[Path] = ()) -> 
 
 
 def check_target(path: Path, overwrite: bool) -> None:
-    """Report before the work, not after it, that a result cannot be written to `path`.
+    """Report before the work that a result cannot be written to `path`.
 
-    Only a first look: `write_file` itself is safe when another program writes the same name meanwhile.
+    Only a first check: `write_file` itself is safe if another program writes the same name meanwhile.
 
     Raises OutputError.
     """
@@ -107,7 +107,7 @@ def check_target(path: Path, overwrite: bool) -> None:
 
 
 def _mode(path: Path) -> int | None:
-    """Permissions of the file to be replaced; None where there is none. A new file gets what the umask leaves it."""
+    """Permissions of the file to be replaced; None if there is none, and the umask decides."""
     status = _status(os.stat, path)
     return None if status is None else stat.S_IMODE(status.st_mode)
 
@@ -139,7 +139,7 @@ def _write_error(path: Path, error: OSError | ValueError) -> OutputError:
 
 
 def _rename_new(temporary: Path, path: Path) -> None:
-    """Give the temporary file its name. Raises FileExistsError where that name was taken in the meantime."""
+    """Give the temporary file its name. Raises FileExistsError if that name was taken meanwhile."""
     if os.name == "nt":
         os.rename(temporary, path)  # refuses an existing name there
         return
@@ -147,7 +147,7 @@ def _rename_new(temporary: Path, path: Path) -> None:
         os.link(temporary, path)
     except FileExistsError:
         raise
-    except OSError as error:  # a file system without hard links; to reserve the name would show an empty file under it
+    except OSError as error:  # a file system without hard links; reserving the name would show an empty file
         if error.errno in _NO_ROOM:
             raise
         if os.path.lexists(path):

@@ -1,7 +1,7 @@
 """Charts in one style, drawn by matplotlib: SVG for a page, PNG for a file.
 
 A chart is made of panels, functions that draw on a matplotlib `Axes`. matplotlib comes with the extras `train` and
-`bench` and is imported when something is drawn. It needs no display here, keeps no state and ignores the user's own
+`bench` and is imported only to draw. It needs no display here, keeps no state and ignores the user's own
 settings, so the same data give the same bytes.
 """
 
@@ -36,8 +36,8 @@ COLOURS = (
     "#5c3d1e",
     "#12355b",
     "#777777",
-)  # read apart in grey
-MARKERS = "osD^vPX*"  # and by shape where a series is dots alone
+)  # distinct in grey too
+MARKERS = "osD^vPX*"  # for series of dots, which differ by shape too
 
 VARIABLES = ("text", "line", *(f"m{number}" for number in range(8)))  # colours of a page's style sheet, --text to --m7
 
@@ -48,14 +48,14 @@ def is_available() -> bool:
 
 
 def page_colour(variable: str) -> str:
-    """A colour that `svg` turns into the style sheet's variable of this name, so that a dark page has light text."""
+    """A colour that `svg` replaces by the style sheet's variable of this name, so a dark page has light text."""
     return f"#0102{VARIABLES.index(variable):02x}"
 
 
 def svg(panel: Panel, *, width_px: int, height_px: int, label: str) -> str:
-    """A chart as an <svg> element to stand in an HTML page, its background transparent, its text as text.
+    """A chart as an <svg> element for an HTML page, with a transparent background and real text.
 
-    Ink is the page's --text, lines are its --line. `label` is what a screen reader says.
+    Ink is the page's --text, lines are its --line. A screen reader says `label`.
     """
     file = io.StringIO()
     with _style(page_colour("text"), page_colour("line"), font_px=14):
@@ -64,7 +64,7 @@ def svg(panel: Panel, *, width_px: int, height_px: int, label: str) -> str:
         figure.savefig(file, format="svg", transparent=True, metadata=nothing)
     text = file.getvalue()
     text = text[text.index("<svg") :].replace("<svg", f'<svg role="img" aria-label={quoteattr(label)}', 1)
-    text = re.sub(r'<g id="[^"]*"', "<g", text)  # a page holds several charts, and these names are the same in each
+    text = re.sub(r'<g id="[^"]*"', "<g", text)  # these names would repeat in a page of several charts
     for variable in VARIABLES:
         text = text.replace(page_colour(variable), f"var(--{variable})")
     return text
@@ -88,7 +88,7 @@ def logarithmic(axis: Axis, steps: Sequence[float] = (1, 2, 5)) -> None:
 
 @contextmanager
 def _style(ink: str, faint: str, *, font_px: int) -> Iterator[None]:
-    """matplotlib's own defaults and this style; whatever was set before is back afterwards."""
+    """Set matplotlib's defaults and this style, and restore the previous settings afterwards."""
     import matplotlib
 
     settings: Any = {
@@ -115,7 +115,7 @@ def _style(ink: str, faint: str, *, font_px: int) -> Iterator[None]:
         **dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color", "grid.color"), faint),
     }
     with warnings.catch_warnings(), matplotlib.rc_context():
-        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # the browser has the letters that this font lacks
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # the browser has letters that this font lacks
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(settings)
         yield

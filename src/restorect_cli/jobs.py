@@ -1,7 +1,7 @@
 """Plans which file becomes which, before any file is opened.
 
-Planning is pure: names in, pairs out. What already exists is asked of the file system only to know
-folders and to find two names of one file; nothing is read, created or written.
+Planning is pure: names in, pairs out. The file system is asked only which names are folders and which name the same
+file; nothing is read, created or written.
 
     enhance a.jpg                     a.jpg  ->  a.restored.jpg    beside it
     enhance a.jpg -o b.png            a.jpg  ->  b.png
@@ -20,7 +20,7 @@ from pathlib import Path
 from .errors import InputError, UsageError
 from .names import FORMATS
 
-STREAM = "-"  # a file really called "-" is written "./-"
+STREAM = "-"  # a file named "-" is written "./-"
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Job:
 
     source: Path | None
     target: Path | None
-    folder_to_make: Path | None = None  # asked for by a slash at its end, so it may be created
+    folder_to_make: Path | None = None  # named with a slash at its end, so it may be created
 
     @property
     def input_name(self) -> str:
@@ -47,10 +47,10 @@ def plan_jobs(
     format: str | None = None,
     overwrite: bool = False,
 ) -> list[Job]:
-    """One job per input, in order. Raises UsageError when the names cannot be meant, InputError for a bare folder.
+    """One job per input, in order. Raises UsageError for names that make no sense together, InputError for a folder.
 
     output: a file for one input, a folder (existing, or ending in a slash) for any number, "-", or None
-    for `<stem>.restored.<ext>` beside each input. format: what will be written whatever the
+    for `<stem>.restored.<ext>` beside each input. format: to write, whatever the
     names say. overwrite: an input may be its own output.
     """
     if inputs.count(STREAM) > 1:
@@ -98,7 +98,7 @@ def _target(name: str, output: str | None, into_folder: bool, format: str | None
 
 
 def target_suffix(suffix: str, format: str | None) -> str:
-    """The input's own extension where it says what will be written; PNG for what can only be read."""
+    """The input's extension if it matches the format to be written; PNG for formats that can only be read."""
     if format is None:
         return suffix if suffix.lower() in FORMATS else ".png"
     return suffix if FORMATS.get(suffix.lower()) == format else _usual_suffix(format)
@@ -112,7 +112,7 @@ def _usual_suffix(format: str) -> str:
 
 
 def _checked_target(target: Path, format: str | None) -> Path:
-    """A name whose extension promises something else than will be written is a trap; one without promises nothing."""
+    """Refuse a name whose extension promises another format than will be written; a name may have no extension."""
     suffix = target.suffix.lower()
     named = FORMATS.get(suffix)
     if format is not None:
@@ -127,7 +127,7 @@ def _checked_target(target: Path, format: str | None) -> Path:
 
 
 def _refuse_collisions(jobs: Sequence[Job], overwrite: bool) -> None:
-    """No output may be written twice, nor over an input that is still to be read."""
+    """Refuse an output that would be written twice, or over an input that is still to be read."""
     sources = {_identity(job.source): job for job in jobs if job.source is not None}
     targets: dict[str, Job] = {}
     for job in jobs:
@@ -150,6 +150,6 @@ def _refuse_collisions(jobs: Sequence[Job], overwrite: bool) -> None:
 
 
 def _identity(path: Path) -> str:
-    """One text per file, however it is spelt: links followed, letter case folded where the system folds it."""
+    """One text per file, however it is spelt: follows links, and folds letter case if the system does."""
     text = os.path.normcase(os.path.realpath(path))
-    return text.casefold() if sys.platform == "darwin" else text  # normcase folds on Windows alone
+    return text.casefold() if sys.platform == "darwin" else text  # normcase folds only on Windows

@@ -1,4 +1,4 @@
-"""The words a user may type for tasks, sizes, devices and formats. Nothing heavy is imported: `--help` uses them."""
+"""The words a user may type for tasks, sizes, devices and formats. `--help` uses them, so imports are light."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ Precision = Literal["fp32", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 Ensemble = Literal[1, 2, 4]
 ENSEMBLES: tuple[Ensemble, ...] = get_args(Ensemble)
-Format = Literal["jpeg", "png", "tiff", "webp", "avif"]  # that we write
+Format = Literal["jpeg", "png", "tiff", "webp", "avif"]  # that can be written
 WRITABLE: tuple[Format, ...] = get_args(Format)
 Depth = Literal[8, 16]
 Strip = Literal["none", "gps", "all"]
 
-
-# The formats we write, by the target's extension. Everything else we read is written as PNG.
+# The formats that can be written, by the target's extension. Pictures of other formats are written as PNG.
 FORMATS: dict[str, Format] = {
     ".jpg": "jpeg",
     ".jpeg": "jpeg",
@@ -35,15 +34,15 @@ FORMATS: dict[str, Format] = {
 }
 READABLE: tuple[str, ...] = (*WRITABLE, "gif", "bmp", "ppm")
 
-# What counts as a picture in a folder: what we write and what else is read. Hidden files never do (`is_picture`).
+# Extensions of pictures in a folder, to be written or only read. Hidden files never count (`is_picture`).
 EXTENSIONS = frozenset({*FORMATS, ".gif", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm"})
 
 
 def is_picture(name: str) -> bool:
-    """Whether a file of this name in a folder is taken for a picture; `._IMG.jpg`, which macOS leaves, is not."""
+    """Whether a file of this name in a folder counts as a picture; `._IMG.jpg`, which macOS leaves, does not."""
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in EXTENSIONS
 
 
 def called(net: str) -> str:
-    """What people call a net of the recipes: `s` is student-s, teachers have their own names."""
+    """The full name of a recipe's net: `s` is student-s, teachers have their own names."""
     return net if net.startswith("teacher-") else f"student-{net}"

@@ -6,7 +6,7 @@ import pytest
 from support.clean_home import clean_home
 from support.identity_students import write_student
 
-from restorect_cli.batch.fingerprint import settings_hash, students
+from restorect_cli.batch.fingerprint import models, settings_hash
 from restorect_cli.errors import ModelError
 from restorect_cli.files import RepairSettings
 
@@ -17,15 +17,15 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def hash_of(settings: RepairSettings) -> str:
-    return settings_hash(settings, students(settings))
+    return settings_hash(settings, models(settings))
 
 
 def test_students_that_may_be_used(weights: Path) -> None:
-    assert set(students(RepairSettings())) == {"denoise-s", "low-light-s"}
-    assert set(students(RepairSettings(task="derain"))) == {"derain-s"}
-    assert set(students(RepairSettings.of("auto", model="derain-s"))) == {"derain-s"}
+    assert set(models(RepairSettings())) == {"denoise-s", "low-light-s"}
+    assert set(models(RepairSettings(task="derain"))) == {"derain-s"}
+    assert set(models(RepairSettings.of("auto", model="derain-s"))) == {"derain-s"}
     with pytest.raises(ModelError):
-        students(RepairSettings(task="raindrop"))
+        models(RepairSettings(task="raindrop"))
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def test_an_onnx_peer(tmp_path):
     one_operation(tmp_path / "twice.onnx", "Add")
     assert np.array_equal(peers.OnnxPeer("twice", str(tmp_path / "twice.onnx"), 1)(image), 2 * image)
     one_operation(tmp_path / "nan.onnx", "Div")
-    with pytest.raises(InputError, match="peer nan gave values that are no numbers"):
+    with pytest.raises(InputError, match="peer nan gave values that are not finite"):
         peers.OnnxPeer("nan", str(tmp_path / "nan.onnx"), 1)(np.zeros_like(image))
 
 

@@ -246,7 +246,7 @@ def test_a_command_as_a_peer(run: Run, make_pairs: MakePairs):
 
     Path("peer.py").write_text("import sys; open(sys.argv[2], 'w').write('no picture')")
     code, _, err = run(*arguments, f"bad={sys.executable} peer.py {{in}} {{out}}")
-    assert code == 1 and err.count("peer bad wrote a file that is no picture") == 3
+    assert code == 1 and err.count("peer bad wrote a file that is not a picture") == 3
 
 
 def test_a_sigma_given_twice_is_measured_once(run: Run, make_pairs: MakePairs):

@@ -79,7 +79,7 @@ def test_a_missing_set_says_where_to_get_it(tmp_path: Path):
         find_dataset("LOL-v1", data_root=tmp_path)
     with pytest.raises(InputError, match="no data root is given"):
         find_dataset("lime")
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         find_dataset("lime", data_root=tmp_path / "absent")
 
 

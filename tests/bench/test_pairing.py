@@ -100,7 +100,7 @@ def test_targets_elsewhere(make_pairs: MakePairs, tmp_path: Path):
     with pytest.raises(InputError, match="--targets"):
         open_set(located(folder))
     assert len(open_set(located(folder), targets=tmp_path / "clean").cases) == 3
-    with pytest.raises(InputError, match="is not there"):
+    with pytest.raises(InputError, match="there is no folder of targets"):
         open_set(located(folder), targets=tmp_path / "absent")
 
 

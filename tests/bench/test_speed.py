@@ -13,9 +13,9 @@ from restorect_cli.bench.speed import (
     growth,
     matrix_rate,
     measure_costs,
+    noise_picture,
     operations_per_megapixel,
     plan_points,
-    test_picture,
 )
 from restorect_cli.engine.options import RestoreOptions
 
@@ -30,7 +30,7 @@ def test_points_are_a_star():
 
 def test_sizes_are_megapixels():
     for size in (0.25, 1.0):
-        height, width, _ = test_picture(size).shape
+        height, width, _ = noise_picture(size).shape
         assert height * width == pytest.approx(size * 1e6, rel=0.01) and height < width
 
 

@@ -165,7 +165,7 @@ def test_what_cannot_work_is_one_line(run: Run, photos: Path, arguments: list[st
 def test_nothing_to_restore_is_said_and_leaves_nothing(run: Run, photos: Path) -> None:
     Path("empty/trip").mkdir(parents=True)
     result = run("batch", "empty")
-    assert result.code == 1 and "give -r for the folders in it" in result.err and not Path("empty-restored").exists()
+    assert result.code == 1 and "give -r to include its folders" in result.err and not Path("empty-restored").exists()
     assert run("batch", "empty", "-r", "--dry-run").code == 1
     Path("empty/IMG_1.CR2").touch()
     assert "export a TIFF" in run("batch", "empty").err

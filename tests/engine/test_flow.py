@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from restorect_cli.engine.flow import sample, step_weight, stop_at_strength, time_grid
+from restorect_cli.engine.flow import displacement_weight, sample, stop_at_strength, time_grid
 from restorect_cli.errors import UsageError
 
 RNG = np.random.default_rng(0)
@@ -63,7 +63,7 @@ def test_one_step_is_plain_regression():
 @pytest.mark.parametrize("steps", range(1, 11))
 def test_uniform_weights_are_one_over_i(steps):
     grid = time_grid(steps, "uniform")
-    weights = [step_weight(t, t_next) for t, t_next in zip(grid, grid[1:], strict=False)]
+    weights = [displacement_weight("cumulative", t, t_next) for t, t_next in zip(grid, grid[1:], strict=False)]
     np.testing.assert_allclose(weights, [1 / i for i in range(steps, 0, -1)])
 
 
@@ -79,7 +79,9 @@ def test_uniform_weights_are_one_over_i(steps):
 def test_hand_set_tables(steps, times, weights):
     grid = time_grid(steps)
     assert grid[:-1] == times and grid[-1] == 0
-    np.testing.assert_allclose([step_weight(*pair) for pair in zip(grid, grid[1:], strict=False)], weights)
+    np.testing.assert_allclose(
+        [displacement_weight("cumulative", *pair) for pair in zip(grid, grid[1:], strict=False)], weights
+    )
 
 
 def test_the_network_is_asked_once_a_step():

@@ -186,7 +186,7 @@ def test_a_graph_with_other_inputs_is_no_student(student, tmp_path):
     (tmp_path / "identity-student" / "velocity.onnx").write_bytes(
         (tmp_path / "identity-student" / "prior.onnx").read_bytes()
     )
-    with pytest.raises(ModelError, match="a student's graph takes"):
+    with pytest.raises(ModelError, match="a model's graph takes"):
         restorer(folder)
 
 
@@ -214,7 +214,7 @@ def test_when_no_tile_fits_memory_one_line_says_so(student, monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr(restoring._velocity, "run", failing)
-    with pytest.raises(DeviceError, match="memory of device cpu"):
+    with pytest.raises(DeviceError, match="device cpu has too little memory"):
         restoring.restore(image(200, 200))
 
 

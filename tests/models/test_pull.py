@@ -203,10 +203,10 @@ def test_two_processes_at_once(hub: HubServer, tmp_path: Path) -> None:
     for process in processes:
         out, err = process.communicate(timeout=100)
         assert (process.returncode, err) == (0, ""), out
-    entries = store.load_manifest(store.pulled_dir()).students
-    assert [entry.name for entry in entries] == ["derain-s", "raindrop-s"]
-    for entry in entries:
-        store.verify(entry, store.pulled_dir())
+    pulled = store._students(store.pulled_dir(), store.load_manifest(store.pulled_dir()), "pulled")
+    assert [student.spec.name for student in pulled] == ["derain-s", "raindrop-s"]
+    for student in pulled:
+        store.verify_student(student)
     assert len(hub.fetched(VELOCITY)) == 1
 
 

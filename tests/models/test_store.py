@@ -79,7 +79,8 @@ def test_register_writes_a_row_that_verifies(tmp_path: Path) -> None:
     assert set(entry.files) == {"prior", "velocity", "velocity-int8", "card"}
     assert entry.files["velocity-int8"].bytes == 4 and entry.quality[0].value == 20.17
     assert store.load_manifest(tmp_path).students == (entry,)
-    store.verify(entry, tmp_path)
+    for student in store._students(tmp_path, store.load_manifest(tmp_path), "shipped"):
+        store.verify_student(student)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 

@@ -1,4 +1,4 @@
-"""Would an image come out the same today? A hash of all that decides about the pixels and the file."""
+"""Hashes everything that decides the pixels and the file, to know whether a result would be the same today."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ..files import AUTO, AUTO_TASKS, RepairSettings
 from ..models import store
 from ..names import SIZES
 
-_SAME_PICTURE = {"model", "device", "threads", "tile"}  # the hashes of the weights stand for the model
+_SAME_PICTURE = {"model", "device", "threads", "tile"}  # the hashes of the weights identify the model
 
 
-def student_hash(student: store.Student) -> str:
-    """SHA-256 over the graphs of a student: another hash, other weights."""
+def model_hash(student: store.InstalledModel) -> str:
+    """SHA-256 over the graphs of a model: other weights, another hash."""
     graphs = [path for path in (student.prior, student.velocity, student.velocity_int8) if path is not None]
     if student.entry is not None:  # the store has compared the files with these
         records = student.entry.files
@@ -26,7 +26,7 @@ def student_hash(student: store.Student) -> str:
     return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
-def students(settings: RepairSettings) -> dict[str, str]:
+def models(settings: RepairSettings) -> dict[str, str]:
     """Name and hash of every model that these settings may use. Raises ModelError, UsageError."""
     model = settings.restore.model
     if settings.task == AUTO and model in SIZES:
@@ -34,11 +34,11 @@ def students(settings: RepairSettings) -> dict[str, str]:
         found = [student for student in store.installed() if student.spec.name in wanted]
     else:
         found = [store.find(None if settings.task == AUTO else settings.task, model, check=False)]
-    return {student.spec.name: student_hash(student) for student in found}
+    return {student.spec.name: model_hash(student) for student in found}
 
 
 def settings_hash(settings: RepairSettings, hashes: dict[str, str]) -> str:
-    """SHA-256 of the settings and of the models' weights, but for what leaves the picture the same."""
+    """SHA-256 of the models' weights and of the settings that can change the picture."""
     decides = {
         "task": settings.task,
         **_but_for(_SAME_PICTURE, asdict(settings.restore)),

@@ -1,8 +1,8 @@
 """Decode, restore and encode of many images at the same time, in threads.
 
-The codecs, numpy's loops and ONNX Runtime let go of the interpreter, so threads suffice and every network is loaded
-once. Memory is bounded twice: by the number of threads, and by the pixels under way, so that a huge image waits until
-it is alone.
+The codecs, numpy's loops and ONNX Runtime release the interpreter, so threads suffice and every network is loaded
+once. Memory is bounded twice: by the number of threads, and by the pixels under way, so a huge image waits until it
+is alone.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from .work import STAGES, ImageError, Result, Work
 MOST_PIXELS = 100_000_000
 """Under way at once. Each takes 6 bytes (8 bits, before and after), or 12 with 16 bits."""
 
-_LOOK_UP_SECONDS = 0.5  # how often a wait is interrupted, where signals cannot do it (Windows)
+_LOOK_UP_SECONDS = 0.5  # how often a wait wakes up, because signals cannot interrupt it on Windows
 _IN_HAND = 5  # images for each job: one in each stage, and one that waits between each two
-_TIDY_SECONDS = 10.0  # for files being written when the run is broken off
+_TIDY_SECONDS = 10.0  # for files being written when the run is aborted
 
 
 class Pipeline:
     """Runs work with one Repairer, `jobs` images at a time in each stage.
 
-    for result in pipeline.run(works): ...     in the order in which they are finished
+    for result in pipeline.run(works): ...     in the order in which they finish
 
-    started: told of every image before its file is written, from several threads.
+    started: called for every image before its file is written, from several threads.
     stopping: when it is set nothing new is begun; images being restored or written are finished, those only decoded
         are dropped without a result. Set by a run that ends.
-    announce: told of every image when the network begins with it, from several threads.
+    announce: called for every image when the network begins it, from several threads.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""One run of a batch: chooses who does the work, sweeps up before and after, counts, and stops when told to."""
+"""One run of a batch: chooses who does the work, removes leftovers, counts, and stops on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import Any, Protocol
 
 from ..errors import StoppedError
+from ..signals import handling
 from . import MOST_JOBS
 from .manifest import RunManifest
 from .plan import Item
@@ -18,30 +20,30 @@ from .work import Work
 
 
 class Listener(Protocol):
-    """Hears what happens in a run, to print it or to keep it."""
+    """Is called with the events of a run, to print or to keep them."""
 
     def watching(self) -> None:
-        """All that lay in the folder is planned, and files are waited for."""
+        """The run waits for new files from now on."""
 
     def beginning(self, work: Work) -> None:
-        """A network begins with this image; called from any thread."""
+        """A network begins this image; called from any thread."""
 
     def settled(self, event: Event) -> None:
-        """An image is restored, skipped or failed; it is counted already."""
+        """An image is restored, skipped or failed, and already counted."""
 
     def stopping(self) -> None:
-        """Ctrl-C: images in progress are finished."""
+        """Ctrl-C: images in progress will be finished."""
 
     def ended(self, seconds: float, busy_seconds: dict[str, float]) -> None:
-        """Nothing more will come; the second argument is the time spent in each stage, empty where nothing was done."""
+        """The run is over; `busy_seconds` is the time spent in each stage, empty if nothing was done."""
 
 
 class Session:
     """Runs a batch once, and counts in `summary`.
 
-    jobs: images restored at the same time on this machine; None for MOST_JOBS, or fewer where there are fewer threads.
-    scheduler: address of a Dask scheduler whose workers restore instead. settle: go on for ever, taking files that have
-    not changed for so many seconds. fail_fast: stop at the first image that fails.
+    jobs: images restored at the same time on this machine; None for MOST_JOBS, or fewer if there are fewer threads.
+    scheduler: address of a Dask scheduler whose workers restore instead. settle: run forever, taking files that have
+    not changed for this many seconds. fail_fast: stop at the first image that fails.
     """
 
     def __init__(
@@ -62,11 +64,11 @@ class Session:
 
     @property
     def left(self) -> int:
-        """Planned images that are not settled; when watching none are planned."""
+        """Planned images that are not settled; none are planned when watching."""
         return max(0, self._total - self.summary.settled)
 
     def run(self, items: list[Item], manifest: RunManifest, listener: Listener) -> None:
-        """Do what was planned. Raises StoppedError after Ctrl-C where images are left, and whatever ends the run."""
+        """Do what was planned. Raises StoppedError after Ctrl-C if images are left, and any error that ends the run."""
         self._total = len(items)
         self._batch.sweep(items)
         began = time.monotonic()
@@ -84,13 +86,13 @@ class Session:
                         for event in events:
                             self._count(event, listener)
                 finally:
-                    self._batch.sweep(items)  # of a worker that died
+                    self._batch.sweep(items)  # leftovers of a worker that died
                     listener.ended(time.monotonic() - began, executor.busy_seconds)
             else:
                 listener.ended(time.monotonic() - began, {})
         if self._interrupted and self.left > 0:
             problem = f"interrupted, {self.left} of {self._total} images are left"
-            raise StoppedError(problem, "run the same command again to go on")
+            raise StoppedError(problem, "run the same command again to continue")
 
     def _count(self, event: Event, listener: Listener) -> None:
         self.summary.count(event)
@@ -99,17 +101,13 @@ class Session:
         listener.settled(event)
 
     def _executor(self, manifest: RunManifest, listener: Listener) -> Executor:
-        def started(work: Work) -> None:
-            self._batch.remember(manifest, work, "started")
-
-        def dropped(work: Work) -> None:
-            self._batch.remember(manifest, work, "dropped")
-
+        started = partial(self._batch.remember, manifest, "started")
         settings = self._batch.settings
         if self._scheduler is not None:
             from .cluster import Cluster
 
             folders = [str(self._batch.folder), str(self._batch.output)]
+            dropped = partial(self._batch.remember, manifest, "dropped")
             return Cluster(self._scheduler, settings, folders, started, self._stopping, listener.beginning, dropped)
 
         from ..engine.runtime import threads_to_run
@@ -133,11 +131,5 @@ class Session:
             self._stopping.set()
             listener.stopping()
 
-        if threading.current_thread() is not threading.main_thread():  # only that one may set handlers
+        with handling(signal.SIGINT, interrupt):
             yield
-            return
-        before = signal.signal(signal.SIGINT, interrupt)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)

@@ -104,7 +104,7 @@ def encode(work: Work, repairer: Repairer, restored: Restored) -> Outcome:
 
 
 def do(work: Work, repairer: Repairer) -> Result:
-    """All three steps, one after the other. Raises RestorectError where no other image could be done either."""
+    """All three steps, one after the other. Raises RestorectError if no other image could be done either."""
     busy: dict[str, float] = {}
     try:
         with timed("decode", busy):

@@ -1,4 +1,4 @@
-"""A whole benchmark: which sets, which methods, which numbers; then the run, and what it came to.
+"""A whole benchmark: chooses sets, methods and metrics, runs them and collects the results.
 
     outcome = Benchmark(Order(datasets=["LIME"], data_root=root)).run()
 
@@ -34,12 +34,12 @@ from .runner import Methods, NoiseSetting, Results, Summary, run, summarise
 
 ProgressBar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 INPUT = MethodSpec("input", "input")
-NO_MODEL = "none"  # as a model: score only the input and the other methods
+NO_MODEL = "none"  # as a model: only the input and the other methods are scored
 
 
 @dataclass(frozen=True)
 class Order:
-    """What the user asks for; the neutral defaults leave the choice to the test set."""
+    """The user's options; the neutral defaults leave the choice to the test set."""
 
     datasets: Sequence[str] = ("demo",)
     data_root: Path | None = None
@@ -50,7 +50,7 @@ class Order:
     sigmas: Sequence[float] = ()  # noise to add, 8-bit levels
     clipped: bool = False
     metrics: Sequence[str] = ()
-    # our model, or NO_MODEL; the threads are for every method
+    # our model, or NO_MODEL; its threads apply to every method
     restore: RestoreOptions = RestoreOptions(device="cpu")
     # the others
     all_baselines: bool = False
@@ -71,7 +71,7 @@ class SetOutcome:
     rows: list[Row]
     summaries: list[Summary]
     restore: RestoreOptions
-    student: str  # name and hash
+    model: str  # name and hash
     methods: Methods = ()
     peaks: dict[str, int | None] = field(default_factory=dict)  # by the method's name, bytes
 
@@ -81,7 +81,7 @@ class SetOutcome:
 
     @property
     def ours(self) -> str:
-        """The method that pictures are chosen by and that ratios refer to: our model, else the first other one."""
+        """The method that chooses the pictures to show and that ratios refer to: our model, else the last method."""
         return next((spec.name for spec in self.specs if spec.kind == "restorect"), self.specs[-1].name)
 
 
@@ -98,7 +98,7 @@ class BenchmarkResult:
 
 
 class Benchmark:
-    """Runs an order. `say` gets progress lines, `on_problem` one line for each thing that is not scored."""
+    """Runs an order. `say` gets lines of progress, `on_problem` one line for each thing that is not scored."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class Benchmark:
         self._restore = replace(order.restore, threads=self._threads)
 
     def run(self) -> BenchmarkResult:
-        """Raises RestorectError where nothing at all can be scored; a set that fails beside others is a problem."""
+        """Raises RestorectError if nothing can be scored; one failing set among several is only a problem."""
         outcome = BenchmarkResult(threads=self._threads, device=self.order.restore.device, machine=_machine())
         located, failures = self._locate(outcome)
         for one in located:
@@ -142,12 +142,12 @@ class Benchmark:
     def _named(self, name: str) -> list[Located]:
         if name.lower() != "demo":
             return [find_dataset(name, data_root=self.order.data_root, task=self.order.task)]
-        tasks = [self.order.task] if self.order.task else [task for task in TASKS if self._has_student(task)]
+        tasks = [self.order.task] if self.order.task else [task for task in TASKS if self._has_model(task)]
         if not tasks:
-            store.find(TASKS[0], self.order.restore.model)  # raises, and says what can be done
+            store.find(TASKS[0], self.order.restore.model)  # raises, with a fix
         return demo_sets(tasks)
 
-    def _has_student(self, task: str) -> bool:
+    def _has_model(self, task: str) -> bool:
         if self.order.restore.model == NO_MODEL:
             return True
         try:
@@ -175,7 +175,7 @@ class Benchmark:
         return one
 
     def _settings(self, located: Located) -> list[NoiseSetting]:
-        """The ways to degrade: noise where it is asked for or the set is one of clean pictures."""
+        """How to degrade: with noise if it is requested or the set holds only clean pictures."""
         if located.row.layout != "clean" and not self.order.sigmas:
             return [NoiseSetting()]
         return [NoiseSetting(sigma, self.order.clipped) for sigma in dict.fromkeys(self.order.sigmas or SIGMAS)]
@@ -194,7 +194,7 @@ class Benchmark:
     def _journal(self, test_set: TestSet, student: str) -> Journal:
         order = self.order
         facts = {
-            "version": __version__,  # NIQE's model of clean photographs may be another in the next one
+            "version": __version__,  # the next version may have another model of NIQE
             "student": student,
             "task": test_set.located.row.task,
             "restore": self._restore,
@@ -255,7 +255,7 @@ class Benchmark:
         return specs, [(spec, build(spec, task, self._restore)) for spec in specs], student
 
     def _peaks(self, one: SetOutcome) -> dict[str, int | None]:
-        """By method, on the largest picture of the set."""
+        """Peak bytes by method, on the largest picture of the set."""
         task = one.test_set.located.row.task
         largest = max(one.rows, key=lambda row: row.megapixels).picture
         case = next(case for case in one.test_set.cases if case.stem == largest)
@@ -274,7 +274,7 @@ class Benchmark:
         self._on_problem(line)
 
 
-def _digest(student: store.Student) -> str:
+def _digest(student: store.InstalledModel) -> str:
     """The first 12 digits of the SHA-256 of the velocity graph."""
     import hashlib
 
@@ -282,15 +282,15 @@ def _digest(student: store.Student) -> str:
 
 
 def _stamp(path: Path) -> tuple[str, int, float]:
-    """Size and time of a file, by which a change is noticed; zeros for what is no file."""
+    """Size and time of a file, which reveal a change; zeros if it is not a file."""
     try:
         return (str(path), path.stat().st_size, path.stat().st_mtime) if path.is_file() else (str(path), 0, 0.0)
-    except OSError:  # any word of a command is asked, and one may be longer than a file's name can be
+    except OSError:  # a word of a command may be too long for a file name
         return (str(path), 0, 0.0)
 
 
 def _peer_stamps(spec: MethodSpec) -> list[tuple[str, int, float]]:
-    """Of the network, or of the program and every file that the command names (as in `--weights=net.pt` too)."""
+    """Stamps of the network, or of the program and every file in the command (also in `--weights=net.pt`)."""
     if spec.kind != "peer-command":
         return [_stamp(Path(spec.argument))]
     words = shlex.split(spec.argument)
@@ -299,7 +299,7 @@ def _peer_stamps(spec: MethodSpec) -> list[tuple[str, int, float]]:
 
 
 def _machine() -> str:
-    """The CPU's name, where the system reports it."""
+    """The CPU's name, if the system reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

@@ -22,22 +22,22 @@ Score = Callable[[Image, Image | None], float]
 
 @dataclass(frozen=True)
 class Measure:
-    """One number of a picture."""
+    """A metric: one number per picture."""
 
     name: str
     label: str  # heading of the column
-    convention: str  # what exactly is measured, said in every output
+    convention: str  # what exactly is measured, repeated in every output
     higher_is_better: bool
     needs_target: bool
     score: Score
     digits: int = 2
-    library: str | None = None  # what must be importable
-    extra: str = "bench"  # of the package, that brings the library
+    library: str | None = None  # that must be importable
+    extra: str = "bench"  # of this package, that installs the library
 
 
 def _paired(function: Callable[[Image, Image], float]) -> Score:
     def score(restored: Image, target: Image | None) -> float:
-        assert target is not None  # `needs_target` is asked first
+        assert target is not None  # `needs_target` was checked
         return function(restored, target)
 
     return score
@@ -62,7 +62,7 @@ def _blur(restored: Image, _: Image | None) -> float:
 
 @cache
 def _lpips_net() -> Any:
-    """LPIPS with AlexNet. Raises UsageError if its weights are not here and cannot be fetched."""
+    """LPIPS with AlexNet. Raises UsageError if its weights are missing and cannot be fetched."""
     import lpips
 
     try:
@@ -151,13 +151,13 @@ _WITHOUT_TARGET = ("niqe", "blur")
 
 
 def measures_for(task: str, *, has_targets: bool) -> list[Measure]:
-    """The measures of a task, first the one that ranks pictures; without those whose library is missing."""
+    """The available measures of a task; the first one ranks pictures."""
     names = _FOR_TASK.get(task, ("psnr", "ssim")) if has_targets else _WITHOUT_TARGET
     return [_BY_NAME[name] for name in names if is_available(_BY_NAME[name])]
 
 
 def choose_measures(wanted: Sequence[str], *, has_targets: bool) -> tuple[list[Measure], list[str]]:
-    """The measures asked for, and one line for each that is not available. Raises UsageError if none is."""
+    """The requested measures, and one line for each that is not available. Raises UsageError if none is."""
     chosen, problems = [], []
     for name in dict.fromkeys(name.strip().lower() for name in wanted if name.strip()):
         measure = _BY_NAME.get(name)

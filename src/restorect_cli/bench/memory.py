@@ -1,4 +1,4 @@
-"""Peak memory of a method, measured in a process of its own: the whole process, libraries included."""
+"""Peak memory of a method, measured in its own process, libraries included."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECONDS = 900
 
 
 def peak_bytes(spec: MethodSpec, task: str, options: RestoreOptions, image: Image, sigma: float | None) -> int | None:
-    """What a process that runs the method once on this picture needs at most; None where it fails."""
+    """The peak of a process that runs the method once on this picture; None if it fails."""
     with tempfile.TemporaryDirectory(prefix="restorect-") as folder:
         pixels = Path(folder) / "image.npy"
         np.save(pixels, image)
@@ -36,9 +36,9 @@ def peak_bytes(spec: MethodSpec, task: str, options: RestoreOptions, image: Imag
 
 
 def own_peak_bytes(*, children: bool = False) -> int:
-    """Of this process; with `children`, the larger of it and of the largest child that has ended."""
+    """The peak of this process, or with `children` of the largest child that has ended, if that is more."""
     try:
-        # not ru_maxrss: that starts with the size of whoever called us
+        # not ru_maxrss, which starts with the size of the calling process
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
         own = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
     except (OSError, StopIteration):

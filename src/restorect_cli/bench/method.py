@@ -1,4 +1,4 @@
-"""What a method of a benchmark is: our model, a library's filter, any other network or program."""
+"""A method of a benchmark: our model, a library's filter, another network or program."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Kind = Literal["input", "restorect", "baseline", "peer-onnx", "peer-command"]
 class MethodSpec:
     """One method: its kind, its name in the tables, and for a peer the file or the command.
 
-    Plain text, so that another process can build the same method and measure its memory.
+    It is plain text, so another process can build the same method and measure its memory.
     """
 
     kind: Kind
@@ -23,6 +23,6 @@ class MethodSpec:
 
 
 class Method(Protocol):
-    """Repairs one picture; `sigma` is the noise in 8-bit levels where the protocol added it, else None."""
+    """Repairs one picture; `sigma` is the noise in 8-bit levels if the protocol added it, else None."""
 
     def __call__(self, image: Image, *, sigma: float | None = None) -> Image: ...

@@ -31,7 +31,7 @@ def _nothing(image: Image, *, sigma: float | None = None) -> Image:
 def build(spec: MethodSpec, task: str, options: RestoreOptions) -> Method:
     """The method, loaded. Raises ModelError, DeviceError or UsageError if it is not available.
 
-    options: of our own model; the threads are for every method.
+    options: for our own model; its threads apply to every method.
     """
     if spec.kind == "input":
         return _nothing
@@ -46,7 +46,7 @@ def build(spec: MethodSpec, task: str, options: RestoreOptions) -> Method:
 
 
 def peer_spec(text: str, *, command: bool) -> MethodSpec:
-    """`name=path.onnx`, or `name=prog {in} {out}`; without a name it is called by the file's. Raises UsageError."""
+    """`name=path.onnx`, or `name=prog {in} {out}`; the default name is the file's. Raises UsageError."""
     name, equals, argument = text.partition("=")
     if not equals or (command and ("{" in name or " " in name)):
         name, argument = text.split()[0] if command and text.split() else text, text

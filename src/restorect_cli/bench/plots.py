@@ -1,4 +1,4 @@
-"""Charts of a report: quality against seconds, and how the scores of single pictures spread."""
+"""Charts of a report: quality against seconds, and the spread of the pictures' scores."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WIDTH, HEIGHT = 480, 320
-LONGEST_NAME = 22  # letters of a method's name that a chart has room for
+LONGEST_NAME = 22  # letters of a method's name that fit a chart
 COLOURS = 8  # variables --m0 to --m7 of the style sheet; m0 is the input
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A drawing and what it shows."""
+    """A chart and its caption."""
 
     svg: Markup
     caption: str

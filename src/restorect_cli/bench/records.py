@@ -1,4 +1,4 @@
-"""An outcome as text: a table for people, records for JSON, rows for CSV."""
+"""An outcome as text: a table for the terminal, records for JSON, rows for CSV."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def protocol(one: SetOutcome) -> str:
 
 
 def records(outcome: BenchmarkResult) -> Iterator[dict[str, Any]]:
-    """One record per set, setting and method, with everything needed to measure the numbers again."""
+    """One record per set, setting and method, with what is needed to measure the numbers again."""
     for one in outcome.sets:
         kinds = {spec.name: spec.kind for spec in one.specs}
         for summary in one.summaries:
@@ -61,7 +61,7 @@ def records(outcome: BenchmarkResult) -> Iterator[dict[str, Any]]:
                 "protocol": protocol(one),
                 "seconds_per_megapixel": round(summary.seconds_per_megapixel, 4),
                 "peak_bytes": one.peaks.get(summary.method),
-                "model": one.student,
+                "model": one.model,
                 "steps": one.restore.steps,
                 "ensemble": one.restore.ensemble,
                 "strength": one.restore.strength,
@@ -95,31 +95,24 @@ def table(one: SetOutcome, width: int = 120) -> str:
         if summary.setting != last:
             drawn.add_section()
             last = summary.setting
-        name = (
-            summary.method
-            if summary.pictures == len(one.test_set.cases)
-            else f"{summary.method} ({_share(one, summary)})"
-        )
+        scored, pictures = summary.pictures, len(one.test_set.cases)
+        name = summary.method if scored == pictures else f"{summary.method} ({scored} of {pictures})"
         drawn.add_row(*([summary.setting] if has_settings else []), escape(name), *cells(one, summary))
     file = io.StringIO()
     console = Console(file=file, width=width, highlight=False)
     console.print(drawn)
-    lines = [f"{one.name}: {protocol(one)}; model {one.student}", *file.getvalue().splitlines()]
+    lines = [f"{one.name}: {protocol(one)}; model {one.model}", *file.getvalue().splitlines()]
     return "\n".join(line.rstrip() for line in lines)
 
 
 def conventions(outcome: BenchmarkResult) -> str:
-    """What the columns mean, one line each."""
+    """The meaning of the columns, one line each."""
     used = dict.fromkeys((measure.label, measure.convention) for one in outcome.sets for measure in one.measures)
     return "\n".join(f"{label}: {convention}" for label, convention in used)
 
 
-def _share(one: SetOutcome, summary: Summary) -> str:
-    return f"{summary.pictures} of {len(one.test_set.cases)}"
-
-
 def headings(one: SetOutcome) -> list[str]:
-    """Of the columns that `cells` fills."""
+    """Headings of the columns that `cells` fills."""
     arrows = [f"{measure.label} {'↑' if measure.higher_is_better else '↓'}" for measure in one.measures]
     return [*arrows, "s/MP", "time ratio", *(["peak MB", "memory ratio"] if one.peaks else [])]
 
@@ -141,10 +134,10 @@ def cells(one: SetOutcome, summary: Summary) -> list[str]:
 
 
 def brief(value: float) -> str:
-    """Three digits that count, never an exponent: 1220, 12.2, 0.0122."""
+    """Three significant digits without an exponent: 1220, 12.2, 0.0122."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
-    rounded = f"{value:.2e}"  # first, because 9.999 has more digits before the point then
+    rounded = f"{value:.2e}"  # round first: 9.999 then has more digits before the point
     digits = 2 - int(rounded.partition("e")[2])
     return f"{float(rounded):.{max(digits, 0)}f}"
 
@@ -172,5 +165,5 @@ def write_text(path: Path, text: str) -> None:
 
 
 def kind_label(one: SetOutcome, method: str) -> str:
-    """What sort of method this is, in words."""
+    """The kind of this method in words."""
     return next(_KINDS[spec.kind] for spec in one.specs if spec.name == method)

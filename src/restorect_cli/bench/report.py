@@ -1,4 +1,4 @@
-"""The benchmark as one HTML page that needs nothing else: tables, plots, and sliders over the pictures."""
+"""The benchmark as one self-contained HTML page: tables, plots, and sliders over the pictures."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from .plots import Plot, quality_against_seconds, spread
 from .records import brief, cells, headings, kind_label, number, protocol, write_text
 from .runner import NoiseSetting, pictures_to_show
 
-LARGEST_PX = 1600  # of a picture in the page
+LARGEST_PX = 1600  # longer side of a picture in the page
 
 
 def write_report(outcome: BenchmarkResult, path: Path) -> None:
-    """The page, pictures included. Methods run once more on the few pictures shown. Raises OutputError."""
+    """Write the page, pictures included; methods run again on the pictures shown. Raises OutputError."""
     write_text(path, render("report.html.j2", **_page(outcome)))
 
 
 def render(template: str, **values: Any) -> str:
-    """A page from the templates of this package; every value is escaped."""
+    """A page from the templates of this package, with every value escaped."""
     return str(_environment().get_template(template).render(**values))
 
 
@@ -43,7 +43,7 @@ def _environment() -> Any:
 
 
 def picture_data(image: bytes) -> str:
-    """A JPEG as an address that a page can hold."""
+    """A JPEG as a data: address."""
     return "data:image/jpeg;base64," + base64.b64encode(image).decode("ascii")
 
 
@@ -65,7 +65,7 @@ def _set(one: SetOutcome) -> dict[str, Any]:
     return {
         "name": one.name,
         "protocol": protocol(one),
-        "model": one.student,
+        "model": one.model,
         "reference": one.ours if one.ours != "input" else None,
         "home": row.home,
         "licence": row.licence,
@@ -135,7 +135,7 @@ def _values(rows: list[Row], setting: NoiseSetting, method: str, measure: Measur
 
 
 def _figures(one: SetOutcome, setting: NoiseSetting) -> list[dict[str, Any]]:
-    """Sliders over the pictures that our model restored worst, in the median and best."""
+    """Sliders over the pictures with the worst, median and best score of our model."""
     measure = one.measures[0]
     rows = [row for row in one.rows if row.setting == setting.name and row.method == one.ours]
     scores = {row.picture: row.scores[measure.name] for row in rows}
@@ -156,7 +156,7 @@ def _figure(
     for spec, method in one.methods:
         try:
             shown.append((spec.name, method(degraded, sigma=setting.sigma)))
-        except InputError:  # said when it was scored
+        except InputError:  # reported when it was scored
             continue
     if target is not None:
         shown.append(("clean", target))

@@ -1,4 +1,4 @@
-"""Runs methods over a test set: one row per picture and method, and a line for everything that went wrong."""
+"""Runs methods over a test set: one row per picture and method, and a line for every problem."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WARM_UP_PX = 64
 
 @dataclass(frozen=True)
 class NoiseSetting:
-    """A way to degrade: noise of `sigma` 8-bit levels added, or None for the set's own degraded pictures."""
+    """How to degrade: add noise of `sigma` 8-bit levels, or None for the set's own degraded pictures."""
 
     sigma: float | None = None
     clipped: bool = False
@@ -35,7 +35,7 @@ class NoiseSetting:
 
 @dataclass
 class Results:
-    """All rows of a run, in order, and what could not be scored."""
+    """All rows of a run, in order, and a line for everything that could not be scored."""
 
     rows: list[Row] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -54,7 +54,7 @@ def run(
     on_problem: Callable[[str], None] = lambda line: None,
     advance: Callable[[int], None] = lambda amount: None,
 ) -> Results:
-    """Score every picture with every method. A picture or method that fails is a problem; the rest is scored."""
+    """Score every picture with every method. Failures are reported as problems, and the rest is scored."""
     results = Results()
     warm: set[str] = set()
 
@@ -64,8 +64,8 @@ def run(
 
     for setting in settings:
         for case in test_set.cases:
-            for row in _score_case(test_set.located.name, case, setting, methods, measures, journal, warm, problem):
-                results.rows.append(row)
+            name = test_set.located.name
+            results.rows += _score_case(name, case, setting, methods, measures, journal, warm, problem)
             advance(1)
     return results
 
@@ -113,7 +113,7 @@ def _score_case(
 def _scores(
     restored: Image, target: Image | None, measures: Sequence[Measure]
 ) -> tuple[dict[str, float | None], list[str]]:
-    """Every measure's number, None if it cannot be computed, and the reasons."""
+    """Every measure's score, None if it cannot be computed, and the reasons."""
     scores: dict[str, float | None] = {}
     problems = []
     for measure in measures:
@@ -140,7 +140,7 @@ class Summary:
 
 
 def summarise(rows: Sequence[Row], measures: Sequence[Measure]) -> list[Summary]:
-    """Means over pictures, in the order of the rows; a picture without a score is left out of that mean."""
+    """Means over pictures, in the order of the rows; pictures without a score are left out."""
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.dataset, row.setting, row.method), []).append(row)

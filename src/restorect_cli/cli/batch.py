@@ -34,7 +34,7 @@ from .options import (
 )
 from .output import Output, outcome_line, outcome_record
 from .progress import RunProgress
-from .settings import repair_settings
+from .settings import collected, repair_settings
 
 if TYPE_CHECKING:
     from ..batch.run import Batch, Event
@@ -189,36 +189,32 @@ def batch(
     from ..batch.session import Session
     from ..batch.shard import WHOLE, parse_shard
 
-    options = BatchOptions(
-        folder=folder,
-        output=output,
-        manifest=manifest,
-        recursive=recursive,
+    options = collected(
+        BatchOptions,
+        context,
         include=tuple(include or ()),
         exclude=tuple(exclude or ()),
         template=name,
-        if_exists=if_exists,
-        retry_failed=retry_failed,
         shard=parse_shard(shard) if shard else WHOLE,
     )
     out = Output(as_json=as_json, quiet=quiet)
     planned = Batch(options, settings)
     files = [] if watch else planned.images()
     if dry_run:
-        _tell_plan(planned, files, out)
+        _report_plan(planned, files, out)
         return
     session = Session(planned, jobs=jobs, scheduler=scheduler, settle=settle if watch else None, fail_fast=fail_fast)
     with closing(planned.open()) as record:
         items = planned.plan(files)
-        teller = _Teller(planned, session, out, None if watch else len(items))
-        with teller.progress.show():
-            session.run(items, record, teller)
+        reporter = _Reporter(planned, session, out, None if watch else len(items))
+        with reporter.progress.show():
+            session.run(items, record, reporter)
     if session.summary.failed:
         raise typer.Exit(1)
 
 
-class _Teller:
-    """Prints what happens in a run, and draws its bar."""
+class _Reporter:
+    """Prints the events of a run, and draws its progress bar."""
 
     def __init__(self, batch: Batch, session: Session, out: Output, total: int | None) -> None:
         self._batch, self._session, self._out = batch, session, out
@@ -231,7 +227,7 @@ class _Teller:
         self.progress.beginning(work.item.source.name)
 
     def stopping(self) -> None:
-        with suppress(RuntimeError):  # the signal came in the middle of a line being written
+        with suppress(RuntimeError):  # the signal arrived while a line was being written
             self._out.say("finishing the images in progress; Ctrl-C again to stop immediately")
 
     def settled(self, event: Event) -> None:
@@ -264,7 +260,7 @@ class _Teller:
         self._out.say(text)
 
 
-def _tell_plan(batch: Batch, files: list[Found], out: Output) -> None:
+def _report_plan(batch: Batch, files: list[Found], out: Output) -> None:
     """--dry-run: one line per image, failures included, and a count."""
     items = batch.plan(files)
     for item in items:

@@ -1,4 +1,4 @@
-"""`restorect bench`: the standard test sets, scored; other methods in the same run; a report."""
+"""`restorect bench`: scores models and other methods on test sets, and writes a report."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError, UsageError
-from ..names import DeviceName, Precision, Task
-from .options import Ensemble, Json, Quiet, Steps, Strength, words
+from ..names import Precision, Task
+from .options import Device, Ensemble, Json, Quiet, Steps, Strength, Threads, words
 from .output import Output, flow_told
-from .settings import restore_options
+from .settings import collected, restore_options
 
 if TYPE_CHECKING:
     from ..engine.options import RestoreOptions
@@ -28,7 +28,6 @@ def bench(
             "--dataset",
             metavar="NAME|DIR",
             help="Test set by name (see --list), or a folder of pairs; may be given several times [default: demo].",
-            show_default=False,
         ),
     ] = None,
     list_sets: Annotated[
@@ -36,29 +35,18 @@ def bench(
     ] = False,
     data_root: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Folder below which the test sets lie [default: RESTORECT_DATA].",
-            show_default=False,
-        ),
+        typer.Option(metavar="DIR", help="Folder that holds the test sets [default: RESTORECT_DATA]."),
     ] = None,
     targets: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
             help="Folder of the clean pictures, if they are elsewhere: a path, or SET/FOLDER below the data root.",
-            show_default=False,
         ),
     ] = None,
     task: Annotated[
         Task | None,
-        typer.Option(
-            "--task",
-            "-t",
-            metavar=words(Task),
-            help="What to repair, for a folder of your own.",
-            show_default=False,
-        ),
+        typer.Option("--task", "-t", metavar=words(Task), help="What to repair in a folder of your own."),
     ] = None,
     sigma: Annotated[
         list[float] | None,
@@ -67,8 +55,7 @@ def bench(
             max=255,
             metavar="LEVELS",
             help="Add Gaussian noise of this many 8-bit levels to the clean pictures; may be given several times "
-            "[default, for the sets of clean pictures: 15, 25, 50].",
-            show_default=False,
+            "[default for sets of clean pictures: 15, 25, 50].",
         ),
     ] = None,
     clipped: Annotated[bool, typer.Option("--clipped", help="Clip the added noise and round it to 8 bits.")] = False,
@@ -77,11 +64,10 @@ def bench(
         typer.Option(
             metavar="NAME,...",
             help="psnr, ssim, psnr-y, ssim-y, psnr-gtmean, deltae, niqe, blur, lpips [default: by the task].",
-            show_default=False,
         ),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Only the first N pictures of each set.", show_default=False)
+        int | None, typer.Option(min=1, metavar="N", help="Only the first N pictures of each set.")
     ] = None,
     model: Annotated[
         str,
@@ -98,26 +84,20 @@ def bench(
     precision: Annotated[
         Precision, typer.Option(metavar=words(Precision), help="Precision of the network's arithmetic.")
     ] = "fp32",
-    device: Annotated[
-        DeviceName, typer.Option("--device", "-d", metavar=words(DeviceName), help="Where the model runs.")
-    ] = "cpu",
-    threads: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="CPU threads, for every method [default: all].", show_default=False),
-    ] = None,
+    device: Device = "cpu",
+    threads: Threads = None,
     all_baselines: Annotated[
-        bool, typer.Option("--baselines", help="Also run what OpenCV, scikit-image and others offer for the task.")
+        bool, typer.Option("--baselines", help="Also run the filters of OpenCV, scikit-image and others for the task.")
     ] = False,
     baseline: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Also run this one of them; may be given several times.", show_default=False),
+        typer.Option(metavar="NAME", help="Also run this filter; may be given several times."),
     ] = None,
     peer: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=FILE.onnx",
             help="Also run this network (1×3×H×W RGB in [0, 1] to the same); may be given several times.",
-            show_default=False,
         ),
     ] = None,
     peer_cmd: Annotated[
@@ -125,7 +105,6 @@ def bench(
         typer.Option(
             metavar="'NAME=PROG {in} {out}'",
             help="Also run this program, which reads one PNG and writes another; may be given several times.",
-            show_default=False,
         ),
     ] = None,
     memory: Annotated[
@@ -138,21 +117,15 @@ def bench(
         ),
     ] = False,
     sizes: Annotated[
-        str, typer.Option(metavar="MEGAPIXELS,...", help="Sizes of picture that --speed measures.")
+        str, typer.Option(metavar="MEGAPIXELS,...", help="Picture sizes that --speed measures.")
     ] = "0.25,1,4,12,48",
     csv: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", help="Write one line per picture and method; replaced if it is there.", show_default=False
-        ),
+        typer.Option(metavar="FILE", help="Write one line per picture and method; replaces a file."),
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE.html",
-            help="Write a page with tables, plots and sliders; replaced if it is there.",
-            show_default=False,
-        ),
+        typer.Option(metavar="FILE.html", help="Write a page with tables, plots and sliders; replaces a file."),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Resume an interrupted run of the same sets and settings.")
@@ -160,12 +133,13 @@ def bench(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Scores the installed models on standard test sets, and other methods beside them in the same run.
+    """Scores the installed models on standard test sets, with other methods in the same run.
 
-    Every number names its convention: RGB or Y, 8-bit rounding, no crop, nothing fitted to the truth (but for the
+    Every number names its convention: RGB or Y, 8-bit rounding, no crop, nothing fitted to the truth (except the
     one column that says so). Pairs are matched by name; files without a partner are listed. A part of a set is scored
-    and called partial. A picture that cannot be read, or a pair of unequal sizes, does not stop the others, but the
-    exit code is then 1. The scores of an interrupted run are kept: see --resume.
+    and called partial. If a picture cannot be read or a pair has unequal sizes, the others are still scored, and the
+    exit code is 1. The scores of an interrupted run are kept: see --resume. --device is for the model, --threads for
+    every method.
 
     \b
     Examples:
@@ -195,21 +169,15 @@ def bench(
     _check_output("--report", report, (".html", ".htm"))
     peers = [peer_spec(text, command=False) for text in peer or []]
     peers += [peer_spec(text, command=True) for text in peer_cmd or []]
-    order = Order(
+    order = collected(
+        Order,
+        context,
         datasets=dataset or ["demo"],
-        data_root=data_root,
-        targets=targets,
-        task=task,
-        limit=limit,
         sigmas=sigma or [],
-        clipped=clipped,
         metrics=metrics.split(",") if metrics else [],
         restore=restore,
-        all_baselines=all_baselines,
         baselines=baseline or [],
         peers=peers,
-        memory=memory,
-        resume=resume,
     )
     outcome = Benchmark(order, say=out.say, on_problem=out.error, progress=out.progress).run()
     if as_json:
@@ -232,7 +200,7 @@ def bench(
 
 
 def _check_output(option: str, path: Path | None, suffixes: tuple[str, ...]) -> None:
-    """Before anything is measured: a file that could not be written, or that is meant for something else."""
+    """Raise UsageError, before anything is measured, for a file that cannot be written or has the wrong extension."""
     if path is None:
         return
     if path.suffix.lower() not in suffixes or path.is_dir():
@@ -247,13 +215,13 @@ def _was_given(context: typer.Context, name: str) -> bool:
 
 
 def _refuse_what_speed_ignores(context: typer.Context) -> None:
-    """Any option that was given, but for those that --speed uses: a new option of the command is refused at first."""
+    """Refuse every given option that --speed does not use; a new option is refused until it is listed."""
     given = [option for option in context.command.params if _was_given(context, option.name or "")]
     unused = [option.opts[0] for option in given if option.name not in _USED_BY_SPEED]
     if unused:
         raise UsageError(
             f"--speed cannot go with {', '.join(unused)}",
-            "it scores no pictures, and measures the full repair in every precision; run the two separately",
+            "it scores no pictures and measures the full repair in every precision; run the two separately",
         )
 
 

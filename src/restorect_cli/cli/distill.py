@@ -1,4 +1,4 @@
-"""`restorect distill`: a student that learns from a teacher, exported as a model for `enhance`."""
+"""`restorect distill`: trains a student that learns from a teacher, and exports it as a model."""
 
 from __future__ import annotations
 
@@ -8,30 +8,39 @@ from typing import Annotated
 import typer
 
 from .export import say_exported
-from .options import Quiet, words
+from .options import Quiet
 from .output import Output
-from .training import TrainDevice, need_one_start, need_torch, say_estimate, train_to_the_end
+from .training import (
+    UNSTATED,
+    Data,
+    DryRun,
+    Licence,
+    Resume,
+    TimeLimit,
+    TrainDevice,
+    TrainingData,
+    TrainThreads,
+    need_one_start,
+    need_torch,
+    say_estimate,
+    train_to_the_end,
+)
 
 
 def distill(
     teacher: Annotated[
         Path,
         typer.Option(
-            metavar="WEIGHTS",
-            help="The teacher: the folder of its run, or ema.safetensors or checkpoint.pt in it.",
-            show_default=False,
+            metavar="WEIGHTS", help="The teacher: the folder of its run, or ema.safetensors or checkpoint.pt in it."
         ),
     ],
-    data: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder that holds the folders the recipe names.", show_default=False)
-    ],
+    data: Data,
     recipe: Annotated[
         str | None,
         typer.Argument(
             metavar="RECIPE",
             help="A recipe for a student, shipped or a TOML file "
             "[default: distilled.toml or recipe.toml in DIR, else that of the teacher's task].",
-            show_default=False,
         ),
     ] = None,
     output: Annotated[
@@ -40,49 +49,33 @@ def distill(
             "--output",
             "-o",
             metavar="RUN",
-            help="Folder of this run; the student is put below it [default: runs/TASK-NET-distilled].",
-            show_default=False,
+            help="Folder of this run, which will hold the model [default: runs/TASK-NET-distilled].",
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue where the run in RUN stopped.")] = False,
+    resume: Resume = False,
     init: Annotated[
         Path | None,
         typer.Option(
             "--init",
             metavar="WEIGHTS",
             help="Start from the ema.safetensors of a student of the same size, trained without a teacher or with one.",
-            show_default=False,
         ),
     ] = None,
-    time_limit: Annotated[
-        float | None,
-        typer.Option(
-            metavar="MINUTES", min=0, help="Stop after so long, with a checkpoint to resume from.", show_default=False
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print sizes, steps, hours and memory, and train nothing.")
-    ] = False,
-    licence: Annotated[
-        str, typer.Option(help="Licence of the weights, as an SPDX identifier.")
-    ] = "LicenseRef-unstated",
-    training_data: Annotated[str, typer.Option(help="What it was trained on, in one sentence.")] = "not stated",
-    device: Annotated[
-        TrainDevice, typer.Option("--device", "-d", metavar=words(TrainDevice), help="Where to train.")
-    ] = "cpu",
-    threads: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="CPU threads [default: all].", show_default=False)
-    ] = None,
+    time_limit: TimeLimit = None,
+    dry_run: DryRun = False,
+    licence: Licence = UNSTATED,
+    training_data: TrainingData = "not stated",
+    device: TrainDevice = "cpu",
+    threads: TrainThreads = None,
     quiet: Quiet = False,
 ) -> None:
     """Trains a student that learns from a teacher, and exports it. Needs the extra `train`.
 
     First train a teacher with `restorect train`. A teacher sees the clean pictures, so its vectors hold what no
-    degraded picture shows. The student learns to generate these vectors with a latent flow, and to compute what the
-    teacher computes. The [distill] table of the recipe sets the weights of its losses; without one they have their
-    defaults.
+    degraded picture shows. The student learns to generate these vectors with a latent flow, and to match the teacher's
+    results. The [distill] table of the recipe sets the weights of the losses; without it they have their defaults.
 
-    At the end RUN holds a folder with the exported model and its card. It computes the same as the student in torch.
+    At the end RUN holds a folder with the exported model and its card. It gives the same results as in torch.
 
     \b
     Examples:
@@ -126,6 +119,6 @@ def _export(run: Path, licence: str, training_data: str, out: Output) -> None:
     student, recipe = load_weights(run / "ema.safetensors")
     spec = describe(student, recipe, licence=licence, training_data=training_data)
     folder = run / spec.name
-    export(student, spec, folder, overwrite=True)  # its own of an earlier call: --resume may ask again
+    export(student, spec, folder, overwrite=True)  # an earlier call may have exported it, before --resume
     write_card(folder, spec, recipe, run / "log.jsonl")
     say_exported(spec, folder, out)

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import ModelError
-from .options import Endpoint, Json, Quiet, Repository, help_if_alone
+from .options import Json, Quiet, help_if_alone
 from .output import Output
 
 if TYPE_CHECKING:
     from ..models.specs import ManifestEntry, StudentSpec
-    from ..models.store import Student
+    from ..models.store import InstalledModel
 
 app = typer.Typer(rich_markup_mode=None)
 
 
-@app.callback(invoke_without_command=True, short_help="List, explain, verify and fetch the trained networks.")
+@app.callback(invoke_without_command=True, short_help="List, describe, verify and fetch the trained networks.")
 def models(context: typer.Context) -> None:
-    """Lists, explains, verifies and fetches the models: the trained networks that do the repairs.
+    """Lists, describes, verifies and fetches the models: the trained networks that do the repairs.
 
     \b
     Examples:
       restorect models list                            which models there are, and which are installed
       restorect models info denoise-s                  how good it is, and where it comes from
-      restorect models verify                          check that all files are whole
+      restorect models verify                          check that no file is damaged
       restorect models pull denoise-s --repo me/mine   fetch another one
     """
     help_if_alone(context)
@@ -56,7 +56,7 @@ def list_models(as_json: Json = False) -> None:
         size = f"{entry.total_bytes / 1e6:.1f} MB"
         rows.append((name, entry.task, entry.version, steps, f"{entry.parameters / 1e6:.2f} M", size, where))
         if as_json:
-            output.result("", {**_record(entry), "where": where})
+            output.result("", {**entry.model_dump(mode="json"), "where": where})
     if len(rows) == 1:
         output.say(f"no models are known here: fetch one with {store.fetch_command('NAME')}")
     elif not as_json:
@@ -81,14 +81,14 @@ def info(
     from ..models import store
 
     entry: ManifestEntry | StudentSpec
-    student: Student | None = None
+    student: InstalledModel | None = None
     if name in store.known() and name not in {student.spec.name for student in store.installed()}:
         entry = store.known()[name]
     else:
         student = store.find(None, name, check=False)
         entry = student.entry or student.spec
     where = {"where": student.origin if student else "not here", "folder": str(student.folder) if student else None}
-    Output(as_json=as_json).result(_describe(entry, student), {**_record(entry), **where})
+    Output(as_json=as_json).result(_describe(entry, student), {**entry.model_dump(mode="json"), **where})
 
 
 @app.command(short_help="Check installed models against their SHA-256.")
@@ -135,8 +135,21 @@ def verify(
 @app.command(short_help="Fetch models from a Hugging Face repository.")
 def pull(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Models to fetch, such as denoise-s.")],
-    repo: Repository = None,
-    endpoint: Endpoint = None,
+    repo: Annotated[
+        str | None,
+        typer.Option(
+            "--repo",
+            metavar="OWNER/NAME",
+            help="Hugging Face repository to fetch from; needed unless RESTORECT_HUB names one.",
+        ),
+    ] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Address of the hub, for a mirror or your own server [default: HF_ENDPOINT, else https://huggingface.co].",
+        ),
+    ] = None,
     revision: Annotated[str, typer.Option(metavar="REV", help="Branch, tag or commit of the repository.")] = "main",
     force: Annotated[bool, typer.Option("--force", help="Fetch again, even if the same files are here.")] = False,
     as_json: Json = False,
@@ -154,8 +167,8 @@ def pull(
       restorect models pull denoise-s --repo me/my-models --revision v2
       restorect models pull denoise-s --repo me/my-models --endpoint https://hub.example.org
     """
-    # huggingface_hub reads these when it is imported. Progress is shown by `output`; what else is installed here is
-    # nobody's business; Xet keeps a cache of its own in the user's home and saves nothing on files of a few MB.
+    # huggingface_hub reads these when it is imported. `output` shows the progress; telemetry would report what else is
+    # installed; Xet keeps its own cache in the user's home and saves nothing on files of a few MB.
     for setting in ("PROGRESS_BARS", "TELEMETRY", "XET"):
         os.environ.setdefault(f"HF_HUB_DISABLE_{setting}", "1")
     from ..models import pull as puller
@@ -182,7 +195,7 @@ def path(
         str | None, typer.Argument(metavar="[NAME]", help="A model; without one, the folder of all shipped ones.")
     ] = None,
 ) -> None:
-    """Prints the folder of a model, or of the shipped weights, and nothing else: for use in scripts.
+    """Prints only the folder of a model, or of the shipped weights, for use in scripts.
 
     \b
     Examples:
@@ -195,11 +208,7 @@ def path(
     Output().result(str(folder), {})
 
 
-def _record(entry: ManifestEntry | StudentSpec) -> dict[str, Any]:
-    return entry.model_dump(mode="json")
-
-
-def _describe(entry: ManifestEntry | StudentSpec, student: Student | None) -> str:
+def _describe(entry: ManifestEntry | StudentSpec, student: InstalledModel | None) -> str:
     """Aligned "fact  value" lines, then files and measured quality."""
     from ..models import store
     from ..models.specs import ManifestEntry

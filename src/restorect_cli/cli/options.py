@@ -1,6 +1,6 @@
 """Option types shared by several commands; the words they accept are those of `names`.
 
-Ranges are checked by `RestoreOptions` and `WriteOptions`, for the library too; here they only stand in the help.
+`RestoreOptions` and `WriteOptions` check the ranges, for the library too; here the ranges are only help text.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def path(text: str) -> Path:
 
 
 def words(kind: Any) -> str:
-    """What a Literal allows, as help shows it: a|b|c."""
+    """The words of a Literal, as help shows them: a|b|c."""
     return "|".join(map(str, get_args(kind)))
 
 
@@ -49,7 +49,6 @@ Steps = Annotated[
         metavar="1..4",
         help="Steps of the flow: 1 stays closest to the original; more change little in most pictures "
         "[default: the model's own].",
-        show_default=False,
     ),
 ]
 Ensemble = Annotated[
@@ -78,7 +77,7 @@ Device = Annotated[
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(metavar="N", help="CPU threads [default: all].", show_default=False),
+    typer.Option(metavar="N", help="CPU threads [default: all]."),
 ]
 Tile = Annotated[
     int | None,
@@ -86,7 +85,6 @@ Tile = Annotated[
         metavar="PIXELS",
         help="Side of the tiles that a large image is cut into; smaller ones take less memory, and the picture "
         "stays the same [default: as large as memory allows].",
-        show_default=False,
     ),
 ]
 Quality = Annotated[
@@ -95,15 +93,12 @@ Quality = Annotated[
         metavar="1..100",
         help="Quality of JPEG, WebP and AVIF [default: of a JPEG that stays one, its own, but at least 75; "
         "else 92 for JPEG, 85 for AVIF, 90 for WebP; a lossless WebP stays lossless].",
-        show_default=False,
     ),
 ]
 Depth = Annotated[
     names.Depth | None,
     typer.Option(
-        metavar=words(names.Depth),
-        help="Bits per channel [default: the input's, as far as the format holds it].",
-        show_default=False,
+        metavar=words(names.Depth), help="Bits per channel [default: the input's, as far as the format holds it]."
     ),
 ]
 Strip = Annotated[
@@ -116,41 +111,22 @@ Strip = Annotated[
 
 
 def format_option(by_default: str) -> Any:
-    """--format, for a command that writes `by_default` where nothing is said."""
+    """--format, for a command that writes `by_default` without it."""
     return typer.Option(
         metavar=words(names.Format),
         case_sensitive=False,
         callback=lambda word: _FORMAT_ALIASES.get(word, word),
         help=f"Format to write [default: {by_default}].",
-        show_default=False,
     )
 
 
 Format = Literal[names.Format, "jpg", "tif"]
-"""With the usual other words for two of them; `format_option` makes them one."""
+"""With the usual aliases of two formats, which `format_option` replaces."""
 
 Json = Annotated[
     bool, typer.Option("--json", help="Print JSON on standard output, one object per line, instead of text.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
-Repository = Annotated[
-    str | None,
-    typer.Option(
-        "--repo",
-        metavar="OWNER/NAME",
-        help="Hugging Face repository to fetch from; needed unless RESTORECT_HUB names one.",
-        show_default=False,
-    ),
-]
-Endpoint = Annotated[
-    str | None,
-    typer.Option(
-        metavar="URL",
-        help="Address of the hub, for a mirror or a server of your own "
-        "[default: HF_ENDPOINT, else https://huggingface.co].",
-        show_default=False,
-    ),
-]
 
 
 def help_if_alone(context: typer.Context) -> None:

@@ -1,7 +1,7 @@
-"""The options of a command, collected: each value is made once, from all the options that it has a field for.
+"""Collects the options of a command into dataclasses, by the names of their fields.
 
-Typer reads a command's options from its signature, and their values stand in its context by the same names. They are
-taken from there by the names of the fields, so that no option can be forgotten on the way.
+Typer stores the options of a command in its context under the names of its signature. A dataclass takes those that it
+has fields for, so no option can be forgotten on the way.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-def collected(kind: type[_T], context: typer.Context) -> _T:
-    """A value of this dataclass, from those of the command's options that it has fields for."""
+def collected(kind: type[_T], context: typer.Context, **others: Any) -> _T:
+    """A value of this dataclass, from the command's options that it has fields for and from `others`."""
     names = {field.name for field in fields(kind)}  # type: ignore[arg-type]  # of any dataclass
     given: dict[str, Any] = {name: value for name, value in context.params.items() if name in names}
-    return kind(**given)
+    return kind(**{**given, **others})
 
 
 def restore_options(context: typer.Context) -> RestoreOptions:
-    """How to repair. Raises UsageError for a value out of range; nothing heavy is imported for that."""
+    """How to repair. Raises UsageError for a value out of range, without heavy imports."""
     from ..engine.options import RestoreOptions
 
     return collected(RestoreOptions, context)
 
 
 def repair_settings(context: typer.Context) -> RepairSettings:
-    """How to repair and how to write. Raises UsageError, also for what does not go together."""
+    """How to repair and how to write. Raises UsageError for values out of range or in conflict."""
     restore = restore_options(context)
 
     from ..files import RepairSettings

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def as_model(folder: Path) -> str:
-    """`folder` as a value of --model, quoted for a shell: a bare word would be the name of a model."""
+    """`folder` as a shell-quoted value of --model; a separator is added because a bare word names a model."""
     text = str(folder)
     if "/" not in text and os.sep not in text:
         text = f".{os.sep}{text}"

@@ -1,4 +1,4 @@
-"""`restorect train`: from pictures to a model of one's own."""
+"""`restorect train`: trains a model of your own from pictures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,18 @@ from ..errors import UsageError
 from ..names import Task, called
 from .options import Quiet, words
 from .output import Output
-from .training import TrainDevice, need_one_start, need_torch, say_estimate, train_to_the_end
+from .training import (
+    Data,
+    DryRun,
+    Resume,
+    TimeLimit,
+    TrainDevice,
+    TrainThreads,
+    need_one_start,
+    need_torch,
+    say_estimate,
+    train_to_the_end,
+)
 
 if TYPE_CHECKING:
     from ..recipes.choice import ChosenRecipe
@@ -21,16 +32,13 @@ ShortNet = Literal["s", "m", "tiny"]  # of students, as recipes name them
 
 
 def train(
-    data: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder that holds the folders the recipe names.", show_default=False)
-    ],
+    data: Data,
     recipe: Annotated[
         str | None,
         typer.Argument(
             metavar="RECIPE",
             help="A shipped recipe (denoise-s, low-light-s, ...) or a TOML file "
             "[default: recipe.toml in DIR, as `degrade` writes it, else that of --task].",
-            show_default=False,
         ),
     ] = None,
     output: Annotated[
@@ -40,66 +48,46 @@ def train(
             "-o",
             metavar="RUN",
             help="Folder of this run: checkpoint, weights, log, plot [default: runs/ and the recipe's name].",
-            show_default=False,
         ),
     ] = None,
     task: Annotated[
         Task | None,
-        typer.Option(
-            "--task", "-t", metavar=words(Task), help="What to train for, without a recipe.", show_default=False
-        ),
+        typer.Option("--task", "-t", metavar=words(Task), help="What to train for, without a recipe."),
     ] = None,
     net: Annotated[
         Literal[Net, ShortNet] | None,
-        typer.Option(
-            metavar=words(Net),
-            help="Size of the net, without a recipe; tiny is for trying.",
-            show_default=False,
-        ),
+        typer.Option(metavar=words(Net), help="Size of the net, without a recipe; tiny is for a quick try."),
     ] = None,
-    recipe_option: Annotated[
-        str | None, typer.Option("--recipe", metavar="RECIPE", help="The same as RECIPE.", show_default=False)
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue where the run in RUN stopped.")] = False,
+    recipe_option: Annotated[str | None, typer.Option("--recipe", metavar="RECIPE", help="The same as RECIPE.")] = None,
+    resume: Resume = False,
     init: Annotated[
         Path | None,
         typer.Option(
-            "--init", metavar="WEIGHTS", help="Start from another run's ema.safetensors, same net.", show_default=False
+            "--init", metavar="WEIGHTS", help="Start from the ema.safetensors of another run of the same net."
         ),
     ] = None,
-    time_limit: Annotated[
-        float | None,
-        typer.Option(
-            metavar="MINUTES", min=0, help="Stop after so long, with a checkpoint to resume from.", show_default=False
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print sizes, steps, hours and memory, and train nothing.")
-    ] = False,
-    device: Annotated[
-        TrainDevice, typer.Option("--device", "-d", metavar=words(TrainDevice), help="Where to train.")
-    ] = "cpu",
-    threads: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="CPU threads [default: all].", show_default=False)
-    ] = None,
+    time_limit: TimeLimit = None,
+    dry_run: DryRun = False,
+    device: TrainDevice = "cpu",
+    threads: TrainThreads = None,
     quiet: Quiet = False,
 ) -> None:
     """Trains a model, or a teacher for one, from a recipe.
 
     Needs the extra `train`: in the checkout of restorect, run pip install '.[train]'.
 
-    If a run is interrupted, give the same command with --resume: it continues where it stopped (Ctrl-C saves first),
-    with the data it would have seen. RUN then holds ema.safetensors, which `restorect export` turns into a model,
-    log.jsonl, and loss.png, a plot of it. A recipe fully describes a run. Only the size of the net can be changed
-    here; to change anything else, copy the recipe and edit it.
+    If a run is interrupted (Ctrl-C saves first), give the same command with --resume: it continues where it stopped,
+    with the data it would have seen. RUN holds ema.safetensors, which `restorect export` turns into a model,
+    log.jsonl, and its plot loss.png. A recipe fully describes a run. Only the size of the net can be changed here; to
+    change anything else, copy the recipe and edit it.
 
-    A teacher sees the clean pictures while it trains; `restorect distill` trains a student that learns from it. A
-    teacher is validated twice: without the clean pictures, and "with the truth" shown to its encoders.
+    A teacher sees the clean pictures while it trains; `restorect distill` trains a student that learns from it. It is
+    validated twice: without the clean pictures, and "with the truth" shown to its encoders.
 
     Most of the shipped models were trained in several runs (low-light-s-first, -second, low-light-s), each starting
     from the weights of the one before: --init runs/low-light-s-second/ema.safetensors.
 
-    For several GPUs start it through torchrun. The processes share every batch, so the recipe stays the same.
+    To use several GPUs, start it with torchrun. The processes share every batch, so the recipe stays the same.
 
     \b
     Examples:
@@ -147,6 +135,6 @@ def _warn_of_forerunners(chosen: ChosenRecipe, out: Output) -> None:
     before = forerunners(chosen.recipe)
     if before:
         out.say(
-            f"warning: recipe {chosen.name} is meant to start from the weights of another run; without them the model"
+            f"warning: recipe {chosen.name} should start from the weights of another run; without them the model"
             f" will be worse. Train {' then '.join(before)} first, then --init {RUNS / before[-1] / 'ema.safetensors'}"
         )

@@ -1,16 +1,16 @@
 """The pixel flow: t = 1 is degraded, t = 0 is clean, x_t = t·y + (1−t)·x (IR-Flow, arXiv 2604.19680).
 
-A network predicts either of two things, and each has its own step; mixing them would leave part of the residual in
-the picture, so every `Predictor` says itself which of the two it is:
+A network predicts one of two things, and each has its own step. The wrong step would leave part of the residual in
+the picture, so every `Predictor` says which one it predicts:
 
     cumulative   D(x_t, t) = x_t − x      step t → t':  x_t' = x_t − (1 − t'/t)·D
     velocity     V(x_t, t) = y − x        step t → t':  x_t' = x_t − (t − t')·V
 
 With an exact network every schedule ends exactly at x.
 
-Strength s stops the flow part-way, at t_end = 1 − s: s = 0 is the input, s = 1 the whole restoration. The other
-choice, starting at t < 1, would tell the network that a fully degraded picture is a less degraded one; stopping
-asks it only for states that it met in training, and the result is the path's own x_{1−s}.
+Strength s stops the flow part-way, at t_end = 1 − s: s = 0 is the input, s = 1 the whole restoration. Starting at
+t < 1 instead would show the network a fully degraded picture as a less degraded one. Stopping early keeps to states
+that it met in training, and the result is the path's own x_{1−s}.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _HAND_SET: dict[int, list[float]] = {
 
 
 class Predictor(Protocol):
-    """A network (or an oracle) that says itself which target it predicts."""
+    """A network (or an oracle) that says which target it predicts."""
 
     @property
     def target(self) -> Target: ...
@@ -53,7 +53,7 @@ Step = Callable[[Predictor, Pixels, list[float], int], Pixels]
 
 
 def time_grid(steps: int, kind: GridKind = "hand-set") -> list[float]:
-    """Times from 1 down to 0, `steps` + 1 of them; `hand-set` is uniform where no grid was set (K = 1, K > 4)."""
+    """Times from 1 down to 0, `steps` + 1 of them; `hand-set` is uniform if no grid was set (K = 1, K > 4)."""
     if steps < 1:
         raise UsageError(f"{steps} steps is not a flow", "use at least one step")
     if kind not in get_args(GridKind):
@@ -64,26 +64,21 @@ def time_grid(steps: int, kind: GridKind = "hand-set") -> list[float]:
 
 
 def stop_at_strength(grid: list[float], strength: float) -> list[float]:
-    """The same number of steps ending at t = 1 − `strength` (0 to 1): every time t becomes 1 − strength·(1 − t)."""
+    """The same number of steps, ending at t = 1 − `strength` (0 to 1): t becomes 1 − strength·(1 − t)."""
     if strength == 1.0:
         return list(grid)
     return [1.0 - strength * (1.0 - t) for t in grid]
 
 
-def step_weight(t: float, t_next: float) -> float:
-    """The share of a cumulative prediction at `t` that a step to `t_next` undoes: 1 − t_next/t."""
-    return 1.0 - t_next / t
-
-
 def displacement_weight(target: Target, t: float, t_next: float) -> float:
-    """What a prediction at `t` is multiplied by in a step to `t_next`; training's roll-outs use the same."""
-    return step_weight(t, t_next) if target == "cumulative" else t - t_next
+    """The factor of a prediction at `t` in a step to `t_next`; training's roll-outs use the same."""
+    return 1.0 - t_next / t if target == "cumulative" else t - t_next
 
 
 def sample(predict: Predictor, y: Pixels, grid: list[float], *, step: Step | None = None) -> Pixels:
     """Follow the flow from the degraded `y` along `grid`; same shape and dtype as `y`, which is not changed.
 
-    step: another rule than Euler's. Raises UsageError if `grid` does not fall from 1 towards 0.
+    step: a rule other than Euler's. Raises UsageError if `grid` does not fall from 1 towards 0.
     """
     check_grid(grid)
     x = y
@@ -95,7 +90,7 @@ def sample(predict: Predictor, y: Pixels, grid: list[float], *, step: Step | Non
 def euler_step(predict: Predictor, x: Pixels, grid: list[float], index: int) -> Pixels:
     """The state at grid[index + 1] from the state `x` at grid[index]."""
     t, t_next = grid[index], grid[index + 1]
-    if t_next == t:  # strength 0: not a step, and no reason to ask the network
+    if t_next == t:  # strength 0: no step, so the network is not run
         return x
     return minus(x, displacement_weight(predict.target, t, t_next), predict(x, t))
 

@@ -1,6 +1,6 @@
-"""How to repair a picture: one value that travels whole from the command line, or a caller, to the network.
+"""How to repair a picture: one value that travels whole from the command line or a caller to the network.
 
-Neither numpy nor ONNX Runtime is imported here, so that a wrong value is refused before anything is loaded.
+This module imports neither numpy nor ONNX Runtime, so a wrong value is refused before anything is loaded.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Any
 from ..errors import UsageError
 from ..names import DEVICES, ENSEMBLES, PRECISIONS, DeviceName, Precision
 
-MOST_STEPS = 4  # that any model can take: `StudentSpec.max_steps` goes no further
+MOST_STEPS = 4  # of any model: the limit of `StudentSpec.max_steps`
 MOST_THREADS = 512
-"""ONNX Runtime starts every thread it is asked for, one after the other: with 100,000 it does not come back."""
+"""ONNX Runtime starts every thread it is asked for, one after the other: with 100,000 it never returns."""
 
 
 @dataclass(frozen=True)
 class RestoreOptions:
     """How to repair; the neutral defaults leave every choice to the model and the machine.
 
-    Checks itself: raises UsageError for a value that no model could take. What a model cannot take (more steps than it
-    was trained for, a tile smaller than its halo) is found by `Restorer`.
+    Raises UsageError for a value that no model accepts. `Restorer` checks what depends on the model: more steps than it
+    was trained for, a tile smaller than its halo.
     """
 
     model: str | os.PathLike[str] = "s"
@@ -35,26 +35,26 @@ class RestoreOptions:
     """Passes of the network, from 1 to the model's most; None for the model's own default."""
 
     ensemble: int = 1
-    """1, 2 or 4: how many mirror images of a window the network sees at each step; their results are averaged.
+    """1, 2 or 4: how many mirrored copies of a window the network sees at each step; their results are averaged.
 
     Slightly more accurate and smoother, and that many times slower (self-ensemble: Timofte et al., CVPR 2016, without
-    the rotations by 90 degrees: rain falls downwards)."""
+    the rotations by 90 degrees, because rain falls downwards)."""
 
     strength: float = 1.0
-    """0 (the input itself) to 1 (the whole restoration): how far the flow is followed."""
+    """0 (the input itself) to 1 (the whole restoration): how far to follow the flow."""
 
     # the machine
     device: DeviceName = "auto"
-    """"auto" takes the best that works; a named one that cannot be had is an error."""
+    """"auto" takes the best that works; a named device that does not work is an error."""
 
     threads: int | None = None
     """CPU threads; None for all that the process may use."""
 
     tile: int | None = None
-    """A window holds at most tile² pixels, halo included; None makes it as large as the memory budget allows."""
+    """A window holds at most tile² pixels, halo included; None: as large as the memory budget allows."""
 
     precision: Precision = "fp32"
-    """"int8" is faster, for models that come with such a graph."""
+    """"int8" is faster, for models that come with an int8 graph."""
 
     def __post_init__(self) -> None:
         if self.steps is not None and not _is_whole(self.steps, 1, MOST_STEPS):
@@ -74,9 +74,9 @@ class RestoreOptions:
 
 
 def restore_options(options: RestoreOptions | None, keywords: dict[str, Any]) -> RestoreOptions:
-    """The options given whole or, in their place, as keywords.
+    """`options` itself, or options made of the keywords.
 
-    Raises UsageError where both are given, and TypeError for a keyword that is no option.
+    Raises UsageError if both are given, and TypeError for an unknown keyword.
     """
     if options is None:
         return RestoreOptions(**keywords)
@@ -87,7 +87,7 @@ def restore_options(options: RestoreOptions | None, keywords: dict[str, Any]) ->
 
 def _is_whole(value: object, least: int, most: int | None = None) -> bool:
     try:
-        whole = operator.index(value)  # type: ignore[arg-type]  # 1.5 and "1" are what it is asked about
+        whole = operator.index(value)  # type: ignore[arg-type]  # may be 1.5 or "1"
     except TypeError:
         return False
     return least <= whole and (most is None or whole <= most)

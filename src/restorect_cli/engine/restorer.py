@@ -1,4 +1,4 @@
-"""Restoring a picture: the prior once for the whole of it, then the flow tile by tile under that prior.
+"""Restores a picture: runs the prior once for the whole picture, then the flow tile by tile under that prior.
 
     from restorect_cli import Restorer
     Restorer("denoise").restore(image)                            # one step, the best device
@@ -32,10 +32,10 @@ BYTES_PER_PIXEL = 240
 """Working memory per window pixel of a width-32 U-Net at half resolution (0.6 M parameters, float32)."""
 
 BUDGET_BYTES = 600_000_000
-"""For the network's working memory, halved when memory fails. Makes windows of 1576² pixels.
+"""For the network's working memory, halved when memory runs out. Allows windows of 1576² pixels.
 
 Measured with that net (halo 80 px) on 4000×3000 px, onnxruntime 1.31, one thread of a busy machine, best of 3:
-CPU seconds per megapixel, halos included, and what the process grew by.
+CPU seconds per megapixel, halos included, and how much the process grew.
 
     tile    512     768    1024    1280    1536
     s/MP   0.75    0.58    0.57    0.46    0.44
@@ -49,21 +49,21 @@ _MIRRORS = (
     (_BACKWARDS, _AS_IT_IS),
     (_BACKWARDS, _BACKWARDS),
 )
-"""Of rows and columns; each undoes itself."""
+"""Slices of rows and columns; each undoes itself."""
 
-_COPY_PIXELS = 1_000_000  # rows at a time where there is nothing to do
+_COPY_PIXELS = 1_000_000  # at a time, if there is nothing to restore
 
 
 class Restorer:
     """One model, loaded and ready.
 
     task: "low-light", "derain", "denoise" or "raindrop".
-    options: see `RestoreOptions`; its fields may be given as keywords in its place.
+    options: see `RestoreOptions`; its fields may be given as keywords instead.
 
-    Several threads may use one Restorer at the same time: it holds nothing of a picture, and each call gives the same
+    Several threads may use one Restorer at the same time: it keeps nothing of a picture, so each call gives the same
     result as alone. They share its CPU threads.
 
-    Raises UsageError for names and values out of range, ModelError and DeviceError for what cannot be had.
+    Raises UsageError for names and values out of range, ModelError and DeviceError if the model or device is missing.
     """
 
     def __init__(self, task: str, options: RestoreOptions | None = None, **keywords: Any) -> None:
@@ -86,7 +86,7 @@ class Restorer:
     def restore(self, image: Image) -> Image:
         """The restored picture, a new array of the same shape and dtype; values are not clipped.
 
-        image: H×W×3 float32 RGB, sRGB-encoded, nominally in [0, 1]. Raises InputError for another shape or dtype and
+        image: H×W×3 float32 RGB, sRGB-encoded, nominally in [0, 1]. Raises InputError for another shape or dtype, and
         for values that are not finite.
         """
         _check_image(image)
@@ -101,8 +101,8 @@ class Restorer:
     def restore_source(self, source: PictureSource, emit: Emit) -> None:
         """The same for a picture that is read in windows; `emit(y0, rows)` takes finished full-width rows in order.
 
-        Memory stays at a band of tiles. After a memory failure rows not yet taken are made anew with smaller tiles.
-        Raises DeviceError where memory does not suffice for the smallest tile.
+        Needs memory for one band of tiles. If memory runs out, rows not yet emitted are computed again with smaller
+        tiles. Raises DeviceError if memory does not suffice for the smallest tile.
         """
         if self._times[-1] == 1.0:  # strength 0
             _copy(source, emit)
@@ -122,7 +122,7 @@ class Restorer:
             )
         except MemoryError as error:
             raise DeviceError(
-                f"memory of device {self.device} does not suffice, even for the smallest tiles",
+                f"device {self.device} has too little memory, even for the smallest tiles",
                 "close other programs, or use one step",
             ) from error
 
@@ -147,7 +147,7 @@ class Restorer:
 
 
 class _Predictor:
-    """The velocity graph under one latent, as the flow asks it: windows in and out are H×W×3."""
+    """The velocity graph under one latent, as a `Predictor`: windows in and out are H×W×3."""
 
     def __init__(self, graph: Graph, spec: StudentSpec, latent: NDArray[np.float32], ensemble: int) -> None:
         self.target = spec.target
@@ -181,7 +181,7 @@ def _graph(path: Path, device: Device, threads: int, inputs: set[str], output: s
     if set(graph.inputs) != inputs or output not in graph.outputs:
         raise ModelError(
             f"{path} takes {', '.join(graph.inputs)} and gives {', '.join(graph.outputs)}",
-            f"a student's graph takes {', '.join(sorted(inputs))} and gives {output}",
+            f"a model's graph takes {', '.join(sorted(inputs))} and gives {output}",
         )
     return graph
 

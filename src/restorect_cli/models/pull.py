@@ -1,11 +1,11 @@
 """Fetches a named model from a Hugging Face repository into the cache.
 
-One request resolves the revision to a commit; the manifest and every file are then fetched at that commit, so that
-they belong together even if the repository changes meanwhile. Only a model whose every file has the expected SHA-256
-is installed: files first, then the one manifest that names them.
+One request resolves the revision to a commit. The manifest and every file are fetched at that commit, so they belong
+together even if the repository changes meanwhile. A model is installed only if every file has the expected SHA-256:
+files first, then the manifest that names them.
 
-Which SHA-256 counts: for the repository that the shipped manifest names, and a version that it lists too, the shipped
-one (it came with the package and cannot be changed from outside); otherwise the one in the repository's manifest.
+If the shipped manifest names this repository and lists the same version, its SHA-256 counts: it came with the package
+and cannot be changed from outside. Otherwise the one in the repository's manifest counts.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from .._version import __version__
 from ..atomic import replace_files
 from ..errors import ModelError, OutputError, UsageError
 from ..names import SIZES, TASKS
+from ..one_line import first_line
 from . import store
 from .specs import FileRecord, Manifest, ManifestEntry, Role, parse_manifest
 
@@ -39,7 +40,7 @@ Progress = Callable[[str, int], AbstractContextManager[Advance]]  # of a label a
 _TIMEOUT_SECONDS = 10.0  # for the first answer; huggingface_hub waits as long for every later one
 _MANIFEST_BYTES = 4_000_000  # a manifest is a few kB; a larger file is something else
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
-_PROBLEMS: tuple[tuple[type[Exception], str, str], ...] = (  # the first that fits: what happened, and what to do
+_PROBLEMS: tuple[tuple[type[Exception], str, str], ...] = (  # the first match counts: what happened, and what to do
     (errors.OfflineModeIsEnabled, "cannot fetch from {hub}", "HF_HUB_OFFLINE is set; unset it to go online"),
     (errors.GatedRepoError, "{hub} asks for a login", "set HF_TOKEN to a token that may read it"),
     (
@@ -59,9 +60,9 @@ _PROBLEMS: tuple[tuple[type[Exception], str, str], ...] = (  # the first that fi
 
 @dataclass(frozen=True)
 class PullResult:
-    """The installed model, where it came from, and how much was fetched for it."""
+    """The installed model, where it came from, and how much was fetched."""
 
-    student: store.Student
+    student: store.InstalledModel
     repository: str
     commit: str
     fetched_bytes: int  # 0 when it was already here
@@ -89,7 +90,7 @@ class _Hub:
         return replace(self, revision=found.commit_hash)
 
     def download(self, path: str, folder: Path) -> Path:
-        """Fetch `path` to the same place below `folder`. Raises ModelError, and OSError where the disk fails."""
+        """Fetch `path` to the same place below `folder`. Raises ModelError, and OSError if the disk fails."""
         with _hub_problems(self, path):
             return Path(
                 hf_hub_download(
@@ -120,23 +121,23 @@ def pull(
     force: bool = False,
     progress: Progress = _no_progress,
 ) -> PullResult:
-    """Fetch the model `name`, check every SHA-256 and install it where `store.find` sees it.
+    """Fetch the model `name`, check every SHA-256 and install it where `store.find` looks.
 
     repository: Hugging Face "owner/name"; default RESTORECT_HUB, else the one that the shipped manifest names.
     endpoint: address of the hub; default HF_ENDPOINT, else https://huggingface.co.
-    force: fetch again even if the same files are already here and whole.
+    force: fetch again even if the same files are already installed and whole.
     progress: opens a progress bar.
 
-    Raises UsageError for an unknown name or where no repository is named, ModelError when the hub cannot be reached
-    or a file is missing or wrong, OutputError when the cache cannot be written. Nothing is installed then.
+    Raises UsageError for an unknown name or if no repository is named, ModelError if the hub cannot be reached or a
+    file is missing or wrong, OutputError if the cache cannot be written. Nothing is installed then.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", name):
         raise UsageError(f"'{name}' is not the name of a model", "names look like denoise-s")
     repository = repository or store.repository()
     if repository is None:
         fix = "add --repo OWNER/NAME or set RESTORECT_HUB; the shipped models need no fetching"
-        raise UsageError(f"no repository is named to fetch '{name}' from", fix)
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # what fails reaches us as an exception
+        raise UsageError(f"no repository to fetch '{name}' from", fix)
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # failures reach us as exceptions
     hub = _Hub(repository, endpoint or os.environ.get("HF_ENDPOINT") or None, revision).pinned()
     try:
         with _staging() as staging:
@@ -155,7 +156,7 @@ def pull(
 
 
 def _find_entry(hub: _Hub, name: str, staging: Path) -> ManifestEntry:
-    """The model's row, with the hashes that count."""
+    """The model's row, with the SHA-256 that counts."""
     text = hub.download(store.MANIFEST, staging).read_bytes()
     manifest = parse_manifest(text, f"manifest.json in {hub}")
     entry = manifest.get(name)
@@ -169,8 +170,8 @@ def _find_entry(hub: _Hub, name: str, staging: Path) -> ManifestEntry:
     return anchor if anchor is not None and anchor.version == entry.version else entry
 
 
-def _already_here(entry: ManifestEntry) -> store.Student | None:
-    """The installed model with exactly these files, if they are whole."""
+def _already_here(entry: ManifestEntry) -> store.InstalledModel | None:
+    """The installed model with exactly these files, unless they are damaged."""
     for student in store.installed():
         if student.entry is None or student.spec.name != entry.name or _hashes(student.entry) != _hashes(entry):
             continue
@@ -191,8 +192,8 @@ def _fetch(hub: _Hub, record: FileRecord, staging: Path) -> None:
         raise ModelError(f"{record.path} from {hub} is not the expected file (SHA-256 differs)", fix)
 
 
-def _install(entry: ManifestEntry, staging: Path) -> store.Student:
-    """Put the fetched files into a folder of their own, then name it in the manifest in one step."""
+def _install(entry: ManifestEntry, staging: Path) -> store.InstalledModel:
+    """Put the fetched files into a new folder, then enter it in the manifest in one step."""
     root = store.pulled_dir()
     content = "".join(sorted(_hashes(entry).values()))
     folder = root / entry.name / hashlib.sha256(content.encode()).hexdigest()[:12]  # other content, other folder
@@ -227,7 +228,7 @@ def _staging() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _hub_problems(hub: _Hub, path: str) -> Iterator[None]:
-    """Report what huggingface_hub and the network layer under it raise in one line; the disk's errors pass."""
+    """Report errors of huggingface_hub and the network layer on one line; let errors of the disk pass."""
     try:
         yield
     except errors.HFValidationError as caught:
@@ -243,6 +244,5 @@ def _hub_problems(hub: _Hub, path: str) -> Iterator[None]:
             raise ModelError(problem, "set HF_HOME to a folder that you may read") from error
         if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
             raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         fix = "check the connection, or name another repository with --repo; installed models work offline"
-        raise ModelError(f"cannot reach {hub} ({reason})", fix) from error
+        raise ModelError(f"cannot reach {hub} ({first_line(error)})", fix) from error

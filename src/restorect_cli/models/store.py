@@ -1,9 +1,9 @@
 """Finds models on disk and checks that their files are whole.
 
-There are two places: the weights that came with the package (`weights_dir`) and what `restorect models pull` fetched
-(`cache_dir() / "weights"`). Each holds one `manifest.json` and one folder per model. Of two models of the same name
-the higher version counts; of the same version too, the fetched one. A user's own folder with `prior.onnx` and
-`velocity.onnx` is a model as well.
+Models are in two places: the weights that came with the package (`weights_dir`) and those that `restorect models pull`
+fetched (`cache_dir() / "weights"`). Each holds one `manifest.json` and one folder per model. If two models have one
+name, the higher version counts; if the versions are equal, the fetched one. A user's own folder with `prior.onnx` and
+`velocity.onnx` is also a model.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Origin = Literal["shipped", "pulled", "folder"]
 
 
 @dataclass(frozen=True)
-class Student:
+class InstalledModel:
     """A model whose files are on this machine."""
 
     spec: StudentSpec
@@ -63,7 +63,7 @@ class Student:
 
 
 def weights_dir() -> Path:
-    """Folder of the weights that came with the package; RESTORECT_WEIGHTS names another one."""
+    """Folder of the weights that came with the package, or the one that RESTORECT_WEIGHTS names."""
     named = os.environ.get("RESTORECT_WEIGHTS")
     if named:
         return Path(named)
@@ -75,7 +75,7 @@ def weights_dir() -> Path:
 def cache_dir() -> Path:
     """Folder for fetched models: RESTORECT_HOME, else the platform's cache. It is not created here.
 
-    Raises ModelError where no variable names one and the user has no home.
+    Raises ModelError if no variable names one and the user has no home.
     """
     named = os.environ.get("RESTORECT_HOME")
     if named:
@@ -102,9 +102,9 @@ def pulled_dir() -> Path:
 
 
 def load_manifest(folder: Path | None = None) -> Manifest:
-    """The manifest in `folder` (default: the shipped weights); empty when there is none yet.
+    """The manifest in `folder` (default: the shipped weights); empty if there is none yet.
 
-    Raises ModelError for a damaged one, and when RESTORECT_WEIGHTS names a folder without one.
+    Raises ModelError if it is damaged, or if RESTORECT_WEIGHTS names a folder without one.
     """
     path = (weights_dir() if folder is None else folder) / MANIFEST
     try:
@@ -119,12 +119,12 @@ def load_manifest(folder: Path | None = None) -> Manifest:
     return parse_manifest(text, str(path))
 
 
-def installed() -> list[Student]:
+def installed() -> list[InstalledModel]:
     """Every model whose files are here, sorted by name; of several with one name, the one that `find` would use.
 
-    A cache that cannot be read counts as empty: the shipped models do not need it. `cache_problem` says why.
+    An unreadable cache counts as empty, because the shipped models do not need it; `cache_problem` says why.
     """
-    best: dict[str, Student] = {}
+    best: dict[str, InstalledModel] = {}
     students = _students(weights_dir(), load_manifest(), "shipped")
     with contextlib.suppress(ModelError):
         students += _students(pulled_dir(), load_manifest(pulled_dir()), "pulled")
@@ -136,7 +136,7 @@ def installed() -> list[Student]:
 
 
 def cache_problem() -> ModelError | None:
-    """Why the fetched models cannot be read, and the fix; None where they can, or where there are none."""
+    """Why the fetched models cannot be read, and the fix; None if they can, or if there are none."""
     try:
         load_manifest(pulled_dir())
     except ModelError as error:
@@ -146,12 +146,12 @@ def cache_problem() -> ModelError | None:
 
 
 def repository() -> str | None:
-    """Hugging Face "owner/name" to fetch from unless the user names one: RESTORECT_HUB, else the shipped manifest's."""
+    """Hugging Face "owner/name" to fetch from by default: RESTORECT_HUB, else the shipped manifest's."""
     return os.environ.get("RESTORECT_HUB") or load_manifest().repository
 
 
 def fetch_command(name: str) -> str:
-    """What to type to fetch a model, with the option that is needed where no repository is set."""
+    """The command that fetches a model, with --repo if no repository is set."""
     with contextlib.suppress(ModelError):  # a damaged manifest names none
         if repository() is not None:
             return f"restorect models pull {name}"
@@ -167,15 +167,15 @@ def known() -> dict[str, ManifestEntry]:
     return dict(sorted(entries.items()))
 
 
-def find(task: str | None, model: str | os.PathLike[str] = "s", *, check: bool = True) -> Student:
+def find(task: str | None, model: str | os.PathLike[str] = "s", *, check: bool = True) -> InstalledModel:
     """The model for `task`; its files are hashed first unless `check` is false.
 
-    model: a size ("s", "m"), a full name ("denoise-s") or a folder with prior.onnx and velocity.onnx, written
-    with a separator ("./denoise-s") or given as a Path: a bare word is always a name, even if the working directory
-    has a folder of that name. With a name or a folder `task` may be None.
+    model: a size ("s", "m"), a full name ("denoise-s") or a folder with prior.onnx and velocity.onnx. A folder is
+    written with a separator ("./denoise-s") or given as a Path: a bare word is always a name, even if the working
+    directory has a folder of that name. With a name or a folder `task` may be None.
 
-    Raises UsageError for an unknown task or model and for a model made for another task, ModelError when its files
-    are missing or damaged.
+    Raises UsageError for an unknown task or model and for a model made for another task, ModelError if its files are
+    missing or damaged.
     """
     if task is not None and task not in TASKS:
         raise UsageError(f"unknown task '{task}'", f"choose {', '.join(TASKS)}")
@@ -191,17 +191,14 @@ def find(task: str | None, model: str | os.PathLike[str] = "s", *, check: bool =
     return student
 
 
-def verify_student(student: Student) -> None:
-    """`verify` for a model already found; one without a manifest row has no hashes and passes."""
-    if student.entry is not None and student.root is not None:
-        verify(student.entry, student.root)
-
-
-def verify(entry: ManifestEntry, root: Path) -> None:
-    """Compare every file of the model, under the manifest's folder `root`, with its size and SHA-256.
+def verify_student(student: InstalledModel) -> None:
+    """Compare every file of the model with its size and SHA-256 in the manifest; without a manifest row, it passes.
 
     Raises ModelError naming the first file that is missing or differs.
     """
+    entry, root = student.entry, student.root
+    if entry is None or root is None:
+        return
     for record in entry.files.values():
         path = root / record.path
         fix = f"install restorect again, or fetch the model: {fetch_command(entry.name)} --force"
@@ -223,8 +220,8 @@ def register(folder: Path, quality: Iterable[Quality | dict[str, object]] = ()) 
     the manifest is the one beside it and is created if needed. The description comes from the ONNX metadata. An
     older row of the same name is replaced.
 
-    Raises ModelError when a graph is missing or when the graphs and the folder's name disagree, OutputError when the
-    manifest cannot be written.
+    Raises ModelError if a graph is missing or the graphs and the folder's name disagree, OutputError if the manifest
+    cannot be written.
     """
     folder = folder.resolve()
     student = _from_folder(folder)
@@ -241,7 +238,7 @@ def register(folder: Path, quality: Iterable[Quality | dict[str, object]] = ()) 
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:
-    """Replace the manifest in one step, so that a reader never sees half of it. Raises OutputError, OSError."""
+    """Replace the manifest in one step, so a reader never sees half of it. Raises OutputError, OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     write_file(folder / MANIFEST, manifest.to_json().encode())
 
@@ -264,8 +261,8 @@ def _full_name(task: str | None, model: str) -> str:
     return f"{task}-{model}"
 
 
-def _by_name(name: str) -> Student:
-    """The model of that full name. Raises ModelError or UsageError, which say why there is none."""
+def _by_name(name: str) -> InstalledModel:
+    """The model of that full name. Raises ModelError or UsageError, which say why it is missing."""
     here = {student.spec.name: student for student in installed()}
     if name in here:
         return here[name]
@@ -280,14 +277,14 @@ def _by_name(name: str) -> Student:
     raise UsageError(f"unknown model '{name}'", fix)
 
 
-def _students(root: Path, manifest: Manifest, origin: Origin) -> list[Student]:
+def _students(root: Path, manifest: Manifest, origin: Origin) -> list[InstalledModel]:
     """The manifest's models whose folder is here; the rest can still be fetched."""
 
     def path_of(entry: ManifestEntry, role: Role) -> Path | None:
         return root / entry.files[role].path if role in entry.files else None
 
     return [
-        Student(
+        InstalledModel(
             spec=entry.spec,
             prior=root / entry.files["prior"].path,
             velocity=root / entry.files["velocity"].path,
@@ -298,12 +295,12 @@ def _students(root: Path, manifest: Manifest, origin: Origin) -> list[Student]:
             root=root,
         )
         for entry in manifest.students
-        if os.path.isdir((root / entry.files["velocity"].path).parent)  # Path.is_dir raises where it may not look
+        if os.path.isdir((root / entry.files["velocity"].path).parent)  # Path.is_dir raises if it has no permission
     ]
 
 
-def _from_folder(folder: Path) -> Student:
-    """A model without a manifest: its description is read from its graphs."""
+def _from_folder(folder: Path) -> InstalledModel:
+    """A model without a manifest, described by its graphs."""
     if not folder.is_dir():
         raise ModelError(f"model folder {folder} is not there")
     paths = {role: folder / name for role, name in FILE_NAMES.items()}
@@ -312,7 +309,7 @@ def _from_folder(folder: Path) -> Student:
     if METADATA_KEY in prior_metadata and parse_spec(prior_metadata, str(paths["prior"])) != spec:
         raise ModelError(f"the two graphs in {folder} belong to different models")
     int8, card = paths["velocity-int8"], paths["card"]
-    return Student(
+    return InstalledModel(
         spec=spec,
         prior=paths["prior"],
         velocity=paths["velocity"],
