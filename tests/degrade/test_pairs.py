@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 from PIL import Image
 from support.photographs import picture, save
 
-from restorect_cli.cli.degrade import SEVERITIES
+from restorect_cli.cli.degrade import Severity
 from restorect_cli.degrade import rain
 from restorect_cli.degrade.pairs import (
     Photograph,
@@ -59,7 +60,7 @@ def test_severity_narrows_rain_and_nothing_else():
     assert set(degradations("derain", "heavy")) == {"rain-heavy"}
     assert set(degradations("derain", "mixed")) == set(degradations("derain", None)) == {"rain-light", "rain-heavy"}
     assert degradations("denoise", "mixed") == degradations("denoise", None)
-    for severity in SEVERITIES[:2]:
+    for severity in get_args(Severity)[:2]:
         with pytest.raises(UsageError, match="no severity"):
             degradations("denoise", severity)
 
