@@ -28,6 +28,10 @@ def test_settings_of_the_user_neither_change_a_chart_nor_are_changed(tmp_path: P
         assert matplotlib.rcParams["font.size"] == 40 and matplotlib.rcParams["svg.fonttype"] == "path"
 
 
+def test_charts_on_one_page_do_not_share_the_names_of_their_groups():
+    assert draw().count("<g") > 5 and '<g id="' not in draw()
+
+
 def test_a_chart_is_of_the_size_and_label_that_were_asked_for():
     svg = draw()
     assert 'viewBox="0 0 300 200"' in svg and "aria-label='say \"it\"'" in svg

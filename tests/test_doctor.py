@@ -71,3 +71,8 @@ def test_threads_and_memory_are_plausible() -> None:
     assert threads.split()[0] == str(runtime.default_threads())
     free_bytes = doctor.available_memory_bytes()
     assert free_bytes is None or 10**6 < free_bytes < 10**14
+
+
+def test_a_containers_limit_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_free_in_container", lambda: 12_345)
+    assert doctor.available_memory_bytes() == 12_345

@@ -19,11 +19,12 @@ from PIL import Image
 from support.clean_home import clean_home
 from support.identity_students import write_student
 
+from restorect_cli.batch import cluster as module
 from restorect_cli.batch.cluster import Cluster
 from restorect_cli.batch.plan import Item
 from restorect_cli.batch.scan import Found
 from restorect_cli.batch.work import Work
-from restorect_cli.files import RepairSettings
+from restorect_cli.files import Repairer, RepairSettings
 
 pytest.importorskip("distributed")
 
@@ -178,3 +179,15 @@ def test_workers_started_here_and_ctrl_c(photos: Path) -> None:
     assert (process.returncode, done < COUNT) in ((130, True), (1, False)), err
     assert all(line["status"] != "started" for line in facts("out").values())  # those sent away are called off
     assert "Traceback" not in err
+
+
+def test_what_a_worker_wrote_before_it_died_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its file has taken its name, but nobody was told: the next worker finds it there."""
+    clean_home(tmp_path, monkeypatch, "denoise-s")
+    monkeypatch.setattr(module, "_tell_begun", lambda run: None)
+    monkeypatch.setattr(module, "_repairer", Repairer)
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"of the first worker")
+    work = Work(Item(Found("a.png"), "b.png", "restore"), tmp_path / "a.png", tmp_path / "b.png")
+    result = module._do(work, RepairSettings.of("denoise", device="cpu", threads=1), "run")
+    assert result.error is None and (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")  # type: ignore[union-attr]

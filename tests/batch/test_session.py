@@ -12,6 +12,7 @@ from PIL import Image
 from support.clean_home import clean_home
 from support.recording import record
 
+from restorect_cli.batch.leftovers import temporary_prefix
 from restorect_cli.batch.run import Batch, BatchOptions, Event
 from restorect_cli.batch.session import Session
 from restorect_cli.batch.work import Work
@@ -89,6 +90,29 @@ def test_an_interrupt_finishes_what_is_in_progress(batch: Batch) -> None:
     with pytest.raises((StoppedError, KeyboardInterrupt)):
         run(session, batch, heard)
     assert heard.stopped and signal.getsignal(signal.SIGINT) is before
+
+
+def test_one_interrupt_leaves_what_was_not_begun(batch: Batch) -> None:
+    signals = iter([signal.SIGINT])
+    session = Session(batch, jobs=1)
+    with pytest.raises(StoppedError, match=r"interrupted, \d of 4 images are left"):
+        run(session, batch, Heard(lambda event: [signal.raise_signal(number) for number in signals]))
+    assert session.left > 0
+
+
+def test_a_second_interrupt_stops_immediately(batch: Batch) -> None:
+    signals = iter([signal.SIGINT, signal.SIGINT])
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        run(Session(batch, jobs=1), batch, Heard(lambda event: [signal.raise_signal(number) for number in signals]))
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_what_a_worker_that_died_left_is_swept_up(batch: Batch) -> None:
+    """No process is killed here: the file is made as the first image is settled."""
+    left = batch.output / f"{temporary_prefix('a.png')}xy.part"
+    run(Session(batch, jobs=1), batch, Heard(lambda event: left.touch()))
+    assert not left.exists() and (batch.output / "a.png").exists()
 
 
 @pytest.mark.parametrize(("jobs", "threads"), [(1, 4), (2, 3), (None, 3), (4, 1)])

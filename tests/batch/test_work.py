@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import pickle
 from pathlib import Path
 
@@ -36,6 +37,27 @@ def test_what_planning_refused_fails_without_being_read(tmp_path: Path) -> None:
     work = Work(Item(Found("a.png"), "a.png", "fail", "two of one name"), tmp_path / "a.png", tmp_path / "b.png")
     result = do(work, None)  # type: ignore[arg-type]
     assert str(result.error) == f"{tmp_path / 'a.png'}: two of one name"
+
+
+@pytest.mark.parametrize(("number", "ends_the_run"), [(errno.ENOSPC, True), (errno.EIO, False)])
+def test_a_full_disk_ends_the_run_and_another_failure_to_write_one_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, ends_the_run: bool
+) -> None:
+    clean_home(tmp_path, monkeypatch, "denoise-s")
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    work = Work(Item(Found("a.png"), "b.png", "restore"), tmp_path / "a.png", tmp_path / "b.png")
+    repairer = Repairer(RepairSettings.of("denoise", device="cpu", threads=1))
+
+    def fsync(_: int) -> None:
+        raise OSError(number, "why")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    if ends_the_run:
+        with pytest.raises(DiskFullError, match="make room"):
+            do(work, repairer)
+    else:
+        assert isinstance(do(work, repairer).error, OutputError)
+    assert not work.target.exists()
 
 
 @pytest.mark.parametrize(("number", "kind"), [(errno.ENOSPC, DiskFullError), (errno.EACCES, OutputError)])

@@ -114,6 +114,12 @@ def test_a_command_that_writes_nothing():
         peers.CommandPeer("x", "true {in} {out}", 1)(SMOOTH)
 
 
+def test_a_command_that_does_not_end(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(peers, "COMMAND_SECONDS", 0.2)
+    with pytest.raises(InputError, match="peer x cannot be run .*timed out"):
+        peers.CommandPeer("x", "sh -c 'exec sleep 20' {in} {out}", 1)(SMOOTH)
+
+
 def test_a_program_that_is_not_there():
     with pytest.raises(UsageError, match="there is no program absent-program"):
         peers.CommandPeer("x", "absent-program {in} {out}", 1)

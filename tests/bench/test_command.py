@@ -201,6 +201,33 @@ def test_scores_of_another_program_are_not_gone_on_with(
     assert loaded == scored
 
 
+@pytest.mark.parametrize(
+    ("replaced", "options"), [("input/0.png", ()), ("target/1.png", ()), (None, ("--strength", "0.5"))]
+)
+def test_scores_of_other_files_or_settings_are_not_gone_on_with(
+    run: Run, make_pairs: MakePairs, monkeypatch: pytest.MonkeyPatch, replaced: str | None, options: tuple[str, ...]
+):
+    folder = make_pairs()
+    real = runner.load
+    loaded: list[str] = []
+
+    def load(case: Any, *arguments: Any, **options: Any) -> Any:
+        if len(loaded) == 1:
+            raise KeyboardInterrupt
+        loaded.append(case.stem)
+        return real(case, *arguments, **options)
+
+    arguments = ("--dataset", "my-pairs", "--task", "denoise", "--metrics", "psnr")
+    monkeypatch.setattr(runner, "load", load)
+    assert run(*arguments)[0] == 130
+    if replaced:
+        Image.fromarray(photograph(seed=9)).save(folder / replaced)
+    seen: list[str] = []
+    monkeypatch.setattr(runner, "load", lambda case, *a, **o: seen.append(case.stem) or real(case, *a, **o))
+    assert run(*arguments, *options, "--resume")[0] == 0
+    assert seen == ["0", "1", "2"]
+
+
 def test_csv_has_one_line_per_picture_and_method(run: Run, make_pairs: MakePairs):
     make_pairs()
     run("--dataset", "my-pairs", "--task", "denoise", "--metrics", "psnr", "--csv", "scores.csv")

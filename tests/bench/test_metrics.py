@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from restorect_cli.bench.measures import choose_measures
 from restorect_cli.bench.metrics import luma_bt601, match_mean, psnr, ssim
 
 
@@ -52,3 +53,9 @@ def test_match_mean_undoes_a_change_of_brightness_alone():
     assert psnr(match_mean(image * np.float32(0.5), image), image) > 60
     assert psnr(match_mean(image[::-1].copy(), image), image) < 15
     assert not match_mean(np.zeros_like(image), image).any()
+
+
+def test_the_measure_of_gt_mean_fits_the_brightness_and_psnr_does_not():
+    target = np.random.default_rng(0).uniform(0.2, 0.8, (32, 32, 3)).astype(np.float32)
+    (plain, fitted), _ = choose_measures(["psnr", "psnr-gtmean"], has_targets=True)
+    assert plain.score(target / 2, target) < 15 and fitted.score(target / 2, target) > 45

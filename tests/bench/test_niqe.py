@@ -67,3 +67,9 @@ def test_the_packaged_model_is_a_covariance():
 def test_too_small_or_flat(image: Pixels):
     with pytest.raises(InputError, match="too small or too flat"):
         niqe(image)
+
+
+def test_the_number_of_a_known_picture():
+    """Published scores hang on it: a change of the features or of the distance must not pass unseen."""
+    image = np.random.default_rng(0).normal(0.5, 0.1, (192, 224, 3)).astype(np.float32)
+    assert niqe(image) == pytest.approx(16.726, abs=0.01)

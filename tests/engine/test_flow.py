@@ -42,6 +42,11 @@ def test_strength_stops_on_the_straight_path(strength, steps, target):
     np.testing.assert_allclose(end, (1 - strength) * DEGRADED + strength * CLEAN, atol=1e-12)
 
 
+def test_strength_brings_every_time_nearer_to_the_start():
+    """Cut off at t_end instead, the grid would lose steps: an inexact network gives another picture then."""
+    assert stop_at_strength([1.0, 0.2, 0.1, 0.0], 0.5) == pytest.approx([1.0, 0.6, 0.55, 0.5])
+
+
 def test_strength_zero_is_the_input_itself_and_asks_nothing():
     oracle = Oracle("cumulative")
     end = sample(oracle, DEGRADED, stop_at_strength(time_grid(3), 0.0))

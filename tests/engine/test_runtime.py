@@ -89,6 +89,11 @@ def test_run_returns_outputs_by_name(folder):
     np.testing.assert_array_equal(graph.run(FEEDS)["displacement"], FEEDS["x"] / 2)
 
 
+def test_a_graph_runs_on_the_threads_it_is_given(folder):
+    options = Graph(folder / "velocity.onnx", "cpu", threads=3)._session.get_session_options()
+    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (3, 1)
+
+
 def test_bytes_are_taken_too(folder):
     assert Graph((folder / "prior.onnx").read_bytes(), "cpu").outputs == ["z"]
 

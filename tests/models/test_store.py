@@ -108,6 +108,8 @@ def test_higher_version_counts_and_fetched_wins_a_tie(weights: Path) -> None:
     assert store.find("denoise").origin == "shipped"
     store.register(write_student(pulled, version="3"))
     assert store.find("denoise").origin == "pulled"
+    store.register(write_student(weights, version="10"))
+    assert store.find("denoise").origin == "shipped"  # ten is more than three, though not as text
 
 
 def test_listed_model_without_files_can_be_pulled(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
