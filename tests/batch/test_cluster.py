@@ -184,7 +184,7 @@ def test_workers_started_here_and_ctrl_c(photos: Path) -> None:
 def test_what_a_worker_wrote_before_it_died_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its file has taken its name, but nobody was told: the next worker finds it there."""
     clean_home(tmp_path, monkeypatch, "denoise-s")
-    monkeypatch.setattr(module, "_tell_begun", lambda run: None)
+    monkeypatch.setattr(module, "_report_begun", lambda run: None)
     monkeypatch.setattr(module, "_repairer", Repairer)
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes(b"of the first worker")
