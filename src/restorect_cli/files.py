@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO, Literal
@@ -22,7 +22,7 @@ from .engine.auto import choose_task
 from .engine.prior import prior_inputs
 from .engine.restorer import Precision, Restorer
 from .errors import OutputError
-from .images.picture import Picture, WriteOptions
+from .images.picture import Meta, Picture, ReadOptions, WriteOptions, output_format
 from .images.view import WorkingView
 from .jobs import Job
 from .models import store
@@ -30,6 +30,7 @@ from .names import SIZES
 
 AUTO = "auto"
 AUTO_TASKS = ("denoise", "low-light")
+KEEPS_LIGHT = ("denoise", "derain", "raindrop")  # tasks after which a gain map of the unrepaired picture still fits
 
 Progress = Callable[[int, int], None]  # rows just finished, rows in all
 
@@ -48,6 +49,7 @@ class Settings:
     tile: int | None = None
     precision: Precision = "fp32"
     write: WriteOptions = WriteOptions()
+    read: ReadOptions = ReadOptions()
 
 
 @dataclass(frozen=True)
@@ -105,21 +107,22 @@ class Repairer:
         source = stream if job.source is None else job.source
         if source is None:
             raise ValueError("a job without a source file needs a stream")
-        picture = images.read(source)
-        if picture.meta.frames > 1 and _replaces_its_source(job):
-            raise OutputError(
-                f"{job.output_name} holds {picture.meta.frames} images and would be replaced by the first alone",
-                "choose another name with -o",
-            )
+        picture = images.read(source, options=self.settings.read)
+        if _replaces_its_source(job):
+            _check_replaceable(job, picture.meta)
         return picture
 
     def prepare(self, picture: Picture, target: Path | None) -> Decoded:
         """The picture ready for the network. Raises OutputError where the target's format cannot hold it."""
         write = self.settings.write
         images.check_fits(picture.meta, write, target)
-        notes = (*picture.meta.notes, *images.write_notes(picture.meta, write, target))
         view = WorkingView(picture, depth=write.depth)
-        return Decoded(view, self.choose(view), notes)
+        chosen = self.choose(view)
+        notes = picture.meta.notes
+        if picture.meta.gain_map is not None and chosen.task not in KEEPS_LIGHT:
+            picture.meta = replace(picture.meta, gain_map=None)
+            notes += ("the HDR gain map is left out: it belongs to the light before this repair",)
+        return Decoded(view, chosen, (*notes, *images.write_notes(picture.meta, write, target)))
 
     def choose(self, view: WorkingView) -> Chosen:
         """The task for this image: the one named, else by what is measured, else the nearest one installed."""
@@ -175,7 +178,11 @@ class Repairer:
     ) -> Outcome:
         """Read, restore and write one image. `stream` and `to_stream` serve a job without source or target file."""
         began = time.perf_counter()
-        decoded = self.prepare(self.read(job, stream), job.target)
+        picture = self.read(job, stream)
+        had_gain_map = picture.meta.gain_map is not None
+        decoded = self.prepare(picture, job.target)
+        if had_gain_map and _replaces_its_source(job):
+            self._check_gain_map(job, picture.meta)
         on_choice(decoded.chosen)
         result = self.restore(decoded.view, decoded.chosen.task, progress)
         if job.target is not None:
@@ -201,6 +208,12 @@ class Repairer:
             seconds=round(seconds, 3),
             notes=decoded.notes,
         )
+
+    def _check_gain_map(self, job: Job, meta: Meta) -> None:
+        """Raises OutputError where the result that replaces its source would lack the source's gain map."""
+        if meta.gain_map is None or output_format(self.settings.write, job.target, meta.format) != "jpeg":
+            problem = f"{job.output_name} holds an HDR gain map, which would be lost"
+            raise OutputError(problem, "choose another name with -o")
 
     def _named_task(self) -> Chosen | None:
         """The task the user named, be it by --task or by a model that knows only one."""
@@ -232,16 +245,33 @@ def restore_file(
     depth: Literal[8, 16] | None = None,
     strip: Literal["none", "gps", "all"] = "none",
     overwrite: bool = False,
+    accept_truncated: bool = False,
+    half_size: bool = False,
 ) -> Outcome:
     """Restore the picture in `src` into `dst`; task "auto" measures whether it is dark or noisy.
 
-    The rest of the file (profile, metadata, depth, alpha) is kept. Raises InputError, OutputError (an
+    The rest of the file (profile, metadata, depth, alpha) is kept. `accept_truncated` takes the rows that are there of
+    a JPEG without its end, `half_size` develops RAW files at half their size. Raises InputError, OutputError (an
     existing `dst` is only replaced with `overwrite`), UsageError, ModelError or DeviceError; no
     half-written file is left.
     """
     write = WriteOptions(format=format, quality=quality, depth=depth, strip=strip, overwrite=overwrite)
-    settings = Settings(task, model, steps, ensemble, strength, device, threads, tile, precision, write)
+    reading = ReadOptions(accept_truncated=accept_truncated, half_size=half_size)
+    settings = Settings(task, model, steps, ensemble, strength, device, threads, tile, precision, write, reading)
     return Repairer(settings).run(Job(Path(src), Path(dst)))
+
+
+def _check_replaceable(job: Job, meta: Meta) -> None:
+    """Raises OutputError where the source holds what the result that replaces it would not."""
+    if meta.format in ("raw", "heif"):
+        problem = f"{job.output_name} is a {meta.format.upper()} file, which cannot be written"
+    elif meta.frames > 1:
+        problem = f"{job.output_name} holds {meta.frames} images and would be replaced by the first alone"
+    elif meta.left_out:
+        problem = f"{job.output_name} also holds {' and '.join(meta.left_out)}, which would be lost"
+    else:
+        return
+    raise OutputError(problem, "choose another name with -o")
 
 
 def _replaces_its_source(job: Job) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..files import AUTO, AUTO_TASKS, Settings
+from ..images.picture import ReadOptions
 from ..models import store
 from ..names import SIZES
 
@@ -43,5 +44,6 @@ def settings_hash(settings: Settings, hashes: dict[str, str]) -> str:
         "precision": settings.precision,
         "write": {name: value for name, value in asdict(settings.write).items() if name != "overwrite"},
         "students": hashes,
+        **({"read": asdict(settings.read)} if settings.read != ReadOptions() else {}),  # so that older records hold
     }
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()

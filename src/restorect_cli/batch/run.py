@@ -12,7 +12,7 @@ from typing import Protocol
 
 from ..errors import InputError, RestorectError, UnavailableError, UsageError
 from ..files import Outcome, Settings
-from ..names import EXTENSIONS, FORMATS
+from ..names import FORMATS, PHOTOGRAPHS
 from . import fingerprint
 from .leftovers import owner, sweep
 from .manifest import Manifest, Past, Record, Status, load_past, manifest_path
@@ -22,7 +22,6 @@ from .shard import WHOLE, Shard
 from .watch import Retries, arrivals
 from .work import Result, Work, make_folder, planned_failure
 
-RAW_EXTENSIONS = (".heic", ".heif", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2")
 """What cameras and telephones write and is not read here."""
 
 
@@ -97,7 +96,7 @@ class Batch:
         self._settings_hash = fingerprint.settings_hash(settings, self.hashes)
         self._wanted = Wanted(
             formats=FORMATS,
-            extensions=EXTENSIONS,
+            extensions=PHOTOGRAPHS,
             include=options.include,
             exclude=options.exclude,
             template=options.template,
@@ -122,8 +121,6 @@ class Batch:
         if not any(self._wanted.takes(file.name) for file in found):
             if self.options.include or self.options.exclude:
                 fix = "check --include and --exclude, which are held against names below the folder"
-            elif any(file.name.lower().endswith(RAW_EXTENSIONS) for file in found):
-                fix = "from RAW or HEIC export a TIFF or JPEG first"
             else:
                 fix = "check the name" if self.options.recursive else "check the name, or give -r for the folders in it"
             raise InputError(f"there are no images to restore in {self.folder}", fix)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from .. import images
-from ..errors import DeviceError, DiskFullError, InputError, OutputError, RestorectError
+from ..errors import DeviceError, DiskFullError, InputError, OutputError, RestorectError, UnavailableError
 from ..files import Decoded, Outcome, Repairer
 from ..images.picture import Picture
 from ..one_line import folded
@@ -81,7 +81,7 @@ def decode(work: Work, repairer: Repairer) -> Decoded:
     """Raises ImageError; RestorectError where no other image could be done either."""
     if work.item.action == "fail":
         raise ImageError(planned_failure(work))
-    return _alone(work, lambda: repairer.prepare(images.read(work.source), work.target))
+    return _alone(work, lambda: repairer.prepare(images.read(work.source, options=repairer.settings.read), work.target))
 
 
 def restore(work: Work, repairer: Repairer, decoded: Decoded) -> Restored:
@@ -141,4 +141,4 @@ def _alone(work: Work, step: Callable[[], _T]) -> _T:
 
 
 def _too_large(work: Work) -> RestorectError:
-    return OutputError(f"memory does not suffice for {work.source}", "use --jobs 1 or a smaller --tile")
+    return UnavailableError(f"memory does not suffice for {work.source}", "use --jobs 1 or a smaller --tile")

@@ -19,9 +19,11 @@ from ..errors import RestorectError, StoppedError, UsageError
 from ..one_line import printable
 from .options import (
     FORMAT_CHOICES,
+    AcceptTruncated,
     Depth,
     Device,
     Ensemble,
+    HalfSize,
     Json,
     Model,
     Quality,
@@ -166,6 +168,8 @@ def batch(
     quality: Quality = None,
     depth: Depth = None,
     strip: Strip = "none",
+    accept_truncated: AcceptTruncated = False,
+    half_size: HalfSize = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -207,6 +211,8 @@ def batch(
         quality=quality,
         depth=depth,
         strip=strip,
+        accept_truncated=accept_truncated,
+        half_size=half_size,
     )
 
     from ..batch.run import Batch, Options

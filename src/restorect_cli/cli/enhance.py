@@ -12,9 +12,11 @@ from ..errors import InputError, OutputError, RestorectError, UsageError
 from ..one_line import printable
 from .options import (
     FORMAT_CHOICES,
+    AcceptTruncated,
     Depth,
     Device,
     Ensemble,
+    HalfSize,
     Json,
     Model,
     Quality,
@@ -39,7 +41,8 @@ def enhance(
         list[str],
         typer.Argument(
             metavar="IN...",
-            help="Images to repair: JPEG, PNG, TIFF, WebP or AVIF, 8 or 16 bit; '-' is standard input.",
+            help="Images to repair: JPEG, PNG, TIFF, WebP or AVIF, 8 or 16 bit, and RAW and HEIC where their libraries "
+            "are installed; '-' is standard input.",
             show_default=False,
         ),
     ],
@@ -77,6 +80,8 @@ def enhance(
         bool, typer.Option("--overwrite", help="Replace files that exist, the input itself included if OUT names it.")
     ] = False,
     strip: Strip = "none",
+    accept_truncated: AcceptTruncated = False,
+    half_size: HalfSize = False,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Annotated[
@@ -121,6 +126,8 @@ def enhance(
         quality=quality,
         depth=depth,
         strip=strip,
+        accept_truncated=accept_truncated,
+        half_size=half_size,
         overwrite=overwrite,
     )
 

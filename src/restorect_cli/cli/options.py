@@ -121,6 +121,18 @@ Strip = Annotated[
     ),
 ]
 
+AcceptTruncated = Annotated[
+    bool,
+    typer.Option(
+        "--accept-truncated",
+        help="Repair a JPEG that lacks its last bytes, and say how many rows are lost, instead of refusing it.",
+    ),
+]
+HalfSize = Annotated[
+    bool,
+    typer.Option("--half-size", help="Develop RAW files at half their width and height: quick previews."),
+]
+
 Json = Annotated[
     bool, typer.Option("--json", help="Print JSON on standard output, one object per line, instead of text.")
 ]

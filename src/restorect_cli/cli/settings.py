@@ -25,6 +25,8 @@ def read_settings(
     quality: int | None,
     depth: str | None,
     strip: str,
+    accept_truncated: bool = False,
+    half_size: bool = False,
     overwrite: bool = False,
 ) -> Settings:
     """Raises UsageError for a word that is no choice, and for what does not go together."""
@@ -39,7 +41,7 @@ def read_settings(
         raise UsageError(f"strength {strength} is out of range", "give a number from 0 to 1")  # NaN passes Typer's own
 
     from ..files import Settings
-    from ..images.picture import WriteOptions
+    from ..images.picture import ReadOptions, WriteOptions
 
     return Settings(
         task=task,
@@ -57,4 +59,5 @@ def read_settings(
             strip=cast(Literal["none", "gps", "all"], strip),
             overwrite=overwrite,
         ),
+        read=ReadOptions(accept_truncated=accept_truncated, half_size=half_size),
     )

@@ -94,7 +94,7 @@ def prepare(exif: bytes, turned: bool) -> bytes | None:
     return bytes(block)
 
 
-def resolution(exif: bytes) -> tuple[float, float] | None:
+def resolution(exif: Block) -> tuple[float, float] | None:
     """Pixels per inch, horizontal and vertical, as the block says; None where it does not, or not sensibly."""
     order = byte_order(exif)
     found = {e.tag: e for e in entries(exif, first_offset(exif))}

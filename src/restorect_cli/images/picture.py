@@ -28,6 +28,15 @@ FULL_SCALE: dict[int, int] = {8: 255, 16: 65535}
 
 
 @dataclass(frozen=True)
+class GainMap:
+    """How much brighter an HDR screen shows each place of a picture; see gainmap."""
+
+    file: bytes  # a JPEG with the metadata that says how to use it; upright
+    xmp_version: str | None  # hdrgm:Version of the picture's own XMP, by which Ultra HDR is recognised
+    iso: bytes | None  # the picture's own ISO 21496-1 block: the versions
+
+
+@dataclass(frozen=True)
 class Meta:
     """Facts of the file beside its pixels. Everything is as after reading: upright, CMYK and palette resolved."""
 
@@ -55,6 +64,8 @@ class Meta:
     is_lossless: bool = True  # False for JPEG, AVIF and lossy WebP
 
     frames: int = 1  # of an animation, or pages; only the first is read
+    gain_map: GainMap | None = None  # of a JPEG, which alone can be written with one
+    left_out: tuple[str, ...] = ()  # what else the file holds and no result will: "the video of a motion photo", …
     notes: tuple[str, ...] = ()  # warnings for the user, one sentence each
 
 
@@ -65,6 +76,14 @@ class Picture:
     pixels: Pixels  # H×W×C, C = 1 (grey) or 3; uint8, uint16 or float32; may be read-only
     alpha: Pixels | None  # H×W, same dtype; None where the file has none
     meta: Meta
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read what can be read in more than one way."""
+
+    accept_truncated: bool = False  # a JPEG that lacks its end: take the rows that are there
+    half_size: bool = False  # RAW files at half their width and height, for previews
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@
     write(picture, path, WriteOptions())          temporary file beside the target, then rename
 
 libvips reads and writes (it keeps 16 bits and metadata, and streams); Pillow reads BMP and PPM, which the libvips
-wheel lacks. Besides this module only `encoding`, `icc` and `bitmaps` know about either.
+wheel lacks; the optional rawpy and pillow-heif read RAW and HEIC files. What lies in a file beside its picture is found
+by `jpeg_parts`, `tiff` and `heif_boxes`; `faults` says why a codec failed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import mmap
 import os
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,10 +21,12 @@ import numpy as np
 
 from ..errors import InputError, UnavailableError
 from ..names import READABLE
-from . import containers, exif
+from . import containers, exif, faults, float64, heif_boxes, jpeg_parts, raw, tiff, truncated
 from .bitmaps import decode_bitmap
+from .gainmap import taken_out, without_claims
+from .heif import decode_heif, is_heif
 from .icc import usable_profile
-from .picture import Meta, Picture, Pixels
+from .picture import GainMap, Meta, Picture, Pixels, ReadOptions
 from .vips import from_vips, pyvips
 
 MAX_PIXELS = 250_000_000
@@ -35,9 +38,6 @@ ROWS_AT_ONCE = 256
 
 STANDARD_INPUT = "the image on standard input"
 
-# The user's words for what a decoder says.
-DAMAGED = "the file is damaged or cut short"
-
 
 @dataclass(frozen=True)
 class _Source:
@@ -47,10 +47,19 @@ class _Source:
     path: Path | None
     data: bytes | mmap.mmap
     format: str
+    fail_on: str = "error"
+    inside: tiff.Contents | None = None  # of a TIFF file
+
+    def place(self) -> dict[str, int]:
+        """Where among a TIFF's images the picture lies, in libvips' words; empty for the first."""
+        if self.inside is None:
+            return {}
+        where = {"page": self.inside.picture.page, "subifd": self.inside.picture.sub}
+        return {word: number for word, number in where.items() if number is not None and (word, number) != ("page", 0)}
 
     def open(self) -> Any:
         """The libvips image, header read, pixels to be streamed. Raises pyvips.Error."""
-        options: dict[str, Any] = {"access": "sequential", "fail_on": "error"}
+        options: dict[str, Any] = {"access": "sequential", "fail_on": self.fail_on, **self.place()}
         loader = "heifload" if self.format == "avif" else f"{self.format}load"
         if self.path is None:
             return getattr(pyvips.Image, loader + "_buffer")(bytes(self.data), **options)
@@ -58,18 +67,33 @@ class _Source:
         return getattr(pyvips.Image, loader)(os.fsencode(self.path), revalidate=True, **options)
 
 
-def read(source: Path | str | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS, name: str | None = None) -> Picture:
+@dataclass(frozen=True)
+class _Reading:
+    """What a read goes by."""
+
+    max_pixels: int
+    options: ReadOptions
+
+
+def read(
+    source: Path | str | bytes | BinaryIO,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    name: str | None = None,
+    options: ReadOptions | None = None,
+) -> Picture:
     """The picture in a file, in bytes or in what a stream still holds; `name` stands for it in messages.
 
-    Orientation is applied. CMYK and Lab become sRGB, palettes RGB; of animations and documents the first image is
-    read, and `meta.notes` says so. The size is checked on the header, before anything is decoded.
+    Orientation is applied. CMYK and Lab become sRGB, palettes RGB, RAW files are developed; of animations and documents
+    the first image is read, and `meta.notes` says so. The size is checked on the header, before anything is decoded.
 
     Raises InputError for everything that is wrong with the file, UnavailableError where that is not its content.
     """
+    how = _Reading(max_pixels, options or ReadOptions())
     if isinstance(source, bytes):
-        return _read_data(name or STANDARD_INPUT, None, source, max_pixels)
+        return _read_data(name or STANDARD_INPUT, None, source, how)
     if not isinstance(source, (Path, str)):
-        return _read_stream(name or STANDARD_INPUT, source, max_pixels)
+        return _read_stream(name or STANDARD_INPUT, source, how)
     path, name = Path(source), name or str(source)
     try:
         mode = path.stat().st_mode
@@ -77,20 +101,18 @@ def read(source: Path | str | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS,
             raise InputError(f"cannot read {name}, it is a folder", "name the image files in it")
         with path.open("rb") as file:
             if not stat.S_ISREG(mode):  # a pipe can be read only once
-                return _read_stream(name, file, max_pixels)
+                return _read_stream(name, file, how)
             if os.fstat(file.fileno()).st_size == 0:
-                return _read_data(name, None, b"", max_pixels)
+                return _read_data(name, None, b"", how)
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                return _read_data(name, path, data, max_pixels)
-    except FileNotFoundError:
-        raise UnavailableError(f"cannot read {name}, there is no such file", "check the name") from None
-    except PermissionError:
-        raise UnavailableError(f"cannot read {name}, permission denied", "check the file's permissions") from None
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        raise UnavailableError(f"cannot read {name}, {error}", "check the name and the disk") from None
+                return _read_data(name, path, data, how)
+    except OSError as error:
+        raise faults.of_system(name, error) from None
+    except ValueError as error:  # a null byte in the name
+        raise UnavailableError(f"cannot read {name}, {error}", "check the name") from None
 
 
-def _read_stream(name: str, stream: BinaryIO, max_pixels: int) -> Picture:
+def _read_stream(name: str, stream: BinaryIO, how: _Reading) -> Picture:
     """Raises InputError at the first bytes that are no image, so what never ends is not waited for."""
     try:
         parts = [stream.read(SNIFF_BYTES)]
@@ -103,7 +125,7 @@ def _read_stream(name: str, stream: BinaryIO, max_pixels: int) -> Picture:
         raise InputError(f"cannot read {name}, {error.strerror or error}", "check where it comes from") from None
     if left <= 0:
         raise InputError(f"cannot read {name}, it goes on after {STREAM_BYTES / 1e9:.0f} GB", "save it as a file first")
-    return _read_data(name, None, b"".join(parts), max_pixels)
+    return _read_data(name, None, b"".join(parts), how)
 
 
 def _format(name: str, head: bytes) -> str:
@@ -112,24 +134,55 @@ def _format(name: str, head: bytes) -> str:
     format = sniff(head)
     if format is None:
         known = ", ".join(name.upper() for name in READABLE)
-        raise InputError(
-            f"cannot read {name}, it is not an image of a known format",
-            f"use one of {known} (from RAW or HEIC export a TIFF or JPEG first)",
-        )
+        kind = faults.other_kind(head)
+        what = f"{kind}, which is not supported" if kind else "not an image of a known format"
+        raise InputError(f"cannot read {name}, it is {what}", f"use one of {known}")
     return format
 
 
-def _read_data(name: str, path: Path | None, data: bytes | mmap.mmap, max_pixels: int) -> Picture:
+def _read_data(name: str, path: Path | None, data: bytes | mmap.mmap, how: _Reading) -> Picture:
     format = _format(name, data[:SNIFF_BYTES])
-    source = _Source(name, path, data, format)
-    if format in ("bmp", "ppm"):
-        return decode_bitmap(data, format, name, lambda width, height: _check_size(name, width, height, max_pixels))
+
+    def check_size(width: int, height: int) -> None:
+        _check_size(name, width, height, how.max_pixels)
+
     try:
-        return _decode(source, max_pixels)
+        inside = tiff.contents(data) if format == "tiff" else None
+        if format == "raw" or (inside is not None and inside.is_raw):
+            return raw.develop(data, name, check_size, half_size=how.options.half_size)
+        if format == "heif":
+            return decode_heif(data, name, check_size)
+        if format in ("bmp", "ppm"):
+            return decode_bitmap(data, format, name, check_size)
+        return _decode(_Source(name, path, data, format, inside=inside), how.max_pixels)
     except pyvips.Error as error:
-        raise InputError(f"cannot read {name}, {DAMAGED} ({_reason(error)})", "get a complete copy") from None
+        said = error.detail or str(error)
+        if how.options.accept_truncated and format == "jpeg" and faults.ENDS_EARLY in said:
+            return _decode_truncated(name, data, how.max_pixels, said)
+        raise faults.of_codec(name, format, data, said) from None
     except MemoryError:
         raise UnavailableError(f"cannot read {name}, there is not enough memory", "close other programs") from None
+
+
+def _decode_truncated(name: str, data: bytes | mmap.mmap, max_pixels: int, said: str) -> Picture:
+    """The picture of a JPEG that lacks its end, with the rows that are lost in its notes. Raises InputError."""
+
+    def load(whole: bytes, fail_on: str) -> Any:
+        image = _Source(name, None, whole, "jpeg", fail_on).open()
+        _check_size(name, image.width, image.height, max_pixels)
+        return image
+
+    try:
+        saved = truncated.lost_rows(data, load)
+        if saved is None:
+            raise InputError(f"cannot read {name}, it ends before the first row", "get a complete copy")
+        image = load(saved.file, "none")
+        note = saved.note(_field(image, "orientation", 1))
+        picture = _decode(_Source(name, None, saved.file, "jpeg", "none"), max_pixels)
+    except pyvips.Error as error:
+        raise faults.of_codec(name, "jpeg", data, error.detail or said) from None
+    picture.meta = replace(picture.meta, notes=(note, *picture.meta.notes))
+    return picture
 
 
 def sniff(head: bytes) -> str | None:
@@ -140,10 +193,16 @@ def sniff(head: bytes) -> str | None:
         return "png"
     if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return "tiff"
+    if head[:4] in (b"IIRO", b"IIRS", b"MMOR", b"IIU\0"):  # Olympus, Panasonic
+        return "raw"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "webp"
+    if raw.is_raw_head(head):
+        return "raw"
     if head[4:8] == b"ftyp" and (b"avif" in head or b"avis" in head):
         return "avif"
+    if is_heif(head):
+        return "heif"
     if head[:6] in (b"GIF87a", b"GIF89a"):
         return "gif"
     if head[:2] == b"BM":
@@ -151,12 +210,6 @@ def sniff(head: bytes) -> str | None:
     if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace():
         return "ppm"
     return None
-
-
-def _reason(error: pyvips.Error) -> str:
-    """The first line of what libvips says, without its operation names."""
-    lines = [line.strip() for line in (error.detail or str(error)).splitlines() if line.strip()]
-    return lines[0].split(": ", 1)[-1][:120] if lines else "unknown reason"
 
 
 def _check_size(name: str, width: int, height: int, max_pixels: int) -> None:
@@ -169,14 +222,11 @@ def _check_size(name: str, width: int, height: int, max_pixels: int) -> None:
 
 
 def _decode(source: _Source, max_pixels: int) -> Picture:
-    image = _opened(source)
+    image = _opened(source, max_pixels)
     _check_size(source.name, image.width, image.height, max_pixels)
-    notes: list[str] = []
-    is_png = source.format == "png"  # libvips shows the still image of an APNG, and does not count the others
-    frames = containers.png_frames(bytes(source.data[:HEAD_BYTES])) if is_png else _field(image, "n-pages", 1)
-    if frames > 1:
-        notes.append(f"the file holds {frames} images; only the first is restored")
     is_upright = _field(image, "orientation", 1) in (0, 1)
+    beside = _beside(source, image)
+    frames, notes = beside.frames, beside.notes()
     turned = _field(image, "orientation", 1) in (5, 6, 7, 8)
     facts = _facts(source, image, turned, notes)
     icc = _field(image, "icc-profile-data", None)
@@ -204,21 +254,85 @@ def _decode(source: _Source, max_pixels: int) -> Picture:
         is_grey=pixels.shape[2] == 1,
         has_alpha=has_alpha,
         icc=icc,
+        xmp=without_claims(facts.xmp) if facts.xmp else None,
         frames=frames,
+        gain_map=beside.gain_map,
+        left_out=tuple(beside.left_out),
         notes=tuple(notes),
     )
     return Picture(pixels, alpha, meta)
 
 
-def _opened(source: _Source) -> Any:
+@dataclass
+class _Beside:
+    """What the file holds beside its picture."""
+
+    frames: int = 1
+    gain_map: GainMap | None = None
+    left_out: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    def notes(self) -> list[str]:
+        frames = [f"the file holds {self.frames} images; only the first is restored"] if self.frames > 1 else []
+        return [*frames, *(f"the file also holds {what}, which is left out" for what in self.left_out), *self.remarks]
+
+
+def _beside(source: _Source, image: Any) -> _Beside:
+    beside = _Beside(_field(image, "n-pages", 1))
+    if source.format == "png":  # libvips shows the still image of an APNG, and does not count the others
+        beside.frames = containers.png_frames(bytes(source.data[:HEAD_BYTES]))
+    elif source.format == "avif":
+        beside.left_out += heif_boxes.beside_the_picture(source.data)
+    elif source.format == "tiff":
+        _beside_in_tiff(source, beside)
+    elif source.format == "jpeg":
+        _beside_in_jpeg(source, _field(image, "orientation", 1), beside)
+    return beside
+
+
+def _beside_in_tiff(source: _Source, beside: _Beside) -> None:
+    found = source.inside
+    if found is None:
+        return
+    beside.frames = found.pictures
+    if source.place():
+        beside.remarks.append("the first image in the file is a thumbnail; the full picture is restored")
+    elif found.copies:
+        beside.remarks.append("smaller copies of the picture in the file (previews, a pyramid) are left out")
+    if found.has_layers:
+        beside.left_out.append("the layers of a Photoshop document")
+
+
+def _beside_in_jpeg(source: _Source, orientation: int, beside: _Beside) -> None:
+    found = jpeg_parts.parts(source.data)
+    beside.frames += found.pictures
+    if found.gain_map is not None:
+        upright = None if orientation in (0, 1) else lambda samples: _upright(samples, orientation)
+        beside.gain_map = taken_out(source.data, found.gain_map, upright)
+        if beside.gain_map is None:
+            beside.left_out.append("an HDR gain map that is damaged")
+    if found.has_video:
+        beside.left_out.append("the video of a motion photo")
+    if found.previews:
+        beside.remarks.append("previews of the unrepaired picture are left out")
+    if found.unknown_bytes:
+        beside.remarks.append(f"{found.unknown_bytes} bytes that another program put behind the picture are left out")
+
+
+def _opened(source: _Source, max_pixels: int) -> Any:
     """The image, header read. Raises InputError for a TIFF of Lab colours that libvips does not know, pyvips.Error."""
     try:
         return source.open()
     except pyvips.Error:
-        if source.format == "tiff" and exif.photometric(source.data) in exif.LAB_KINDS:
+        if source.format != "tiff":
+            raise
+        if exif.photometric(source.data) in exif.LAB_KINDS:
             problem = f"cannot read {source.name}, this kind of Lab TIFF is not supported"
             raise InputError(problem, "save it as RGB") from None
-        raise
+        image = float64.opened(source.data, lambda width, height: _check_size(source.name, width, height, max_pixels))
+        if image is None:
+            raise
+        return image
 
 
 def _facts(source: _Source, image: Any, turned: bool, notes: list[str]) -> Meta:

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import DiskFullError, OutputError
 from ..one_line import folded
-from . import containers, exif
+from . import containers, exif, gainmap
 from .picture import DEPTHS, Meta, Picture, Pixels, WriteOptions, output_bits, output_format, to_depth
 from .vips import pyvips, to_vips
 
@@ -90,6 +90,8 @@ def write_notes(meta: Meta, options: WriteOptions, path: Path | None = None) -> 
         notes.append(f"{format.upper()} holds {held} bits per channel, the source has {meta.bits}")
     if format == "avif" and output_bits(meta.bits, options.depth, format) == 16 and meta.sample_bits > 12:
         notes.append("AVIF stores 12 of the 16 bits per channel")
+    if meta.gain_map is not None and format != "jpeg":
+        notes.append(f"{format.upper()} is written without the HDR gain map of the source")
     if meta.is_grey and meta.icc and format in ("webp", "avif") and options.strip != "all":
         notes.append(f"{format.upper()} has no grey: the grey colour profile was left out")
     carried = _carried(meta, options)
@@ -291,13 +293,17 @@ def _save_jpeg(image: Any, meta: Meta, options: WriteOptions, carried: _Carried)
     subsample = {True: "on", False: "off", None: "auto"}[meta.jpeg_subsampled if options.quality is None else None]
     file = image.jpegsave_buffer(Q=_quality("jpeg", meta, options), subsample_mode=subsample, keep="icc")
     too_large = containers.fits_jpeg(carried.exif, carried.xmp, carried.iptc)
-    return containers.with_jpeg_metadata(
+    xmp = None if "XMP" in too_large else carried.xmp
+    if meta.gain_map is not None:
+        xmp = gainmap.claimed(xmp, meta.gain_map)
+    file = containers.with_jpeg_metadata(
         file,
         None if "EXIF" in too_large else carried.exif,
-        None if "XMP" in too_large else carried.xmp,
+        xmp,
         None if "IPTC" in too_large else carried.iptc,
         carried.dpi,
     )
+    return file if meta.gain_map is None else gainmap.attached(file, meta.gain_map)
 
 
 def _save_png(image: Any, meta: Meta, options: WriteOptions, carried: _Carried) -> bytes:
