@@ -22,17 +22,15 @@ DEFLATE = (8, 32946)
 def opened(data: tiff.Block, check_size: Callable[[int, int], None]) -> Any | None:
     """The picture as a libvips image of 32-bit samples, with its facts; None where this is no such file.
 
-    Raises what `check_size(width, height)` raises. Samples beyond 32 bits become infinite.
+    Raises what `check_size(width, height)` raises, ValueError where strips are missing or damaged. Samples beyond 32
+    bits become infinite.
     """
     found = tiff.contents(data)
     if found is None or not _is_ours(found.picture):
         return None
     picture = found.picture
     check_size(picture.number(tiff.WIDTH), picture.number(tiff.HEIGHT))
-    samples = _samples(picture)
-    if samples is None:
-        return None
-    image = to_vips(samples).copy()
+    image = to_vips(_samples(picture)).copy()
     image.set_type(pyvips.GValue.gint_type, "orientation", picture.number(ORIENTATION, 1))
     for tag, name in ((PROFILE, "icc-profile-data"), (tiff.XMP, "xmp-data")):
         block = picture.bytes(tag)
@@ -55,8 +53,8 @@ def _is_ours(picture: tiff.Directory) -> bool:
     )
 
 
-def _samples(picture: tiff.Directory) -> Pixels | None:
-    """H×W×C float32; None where strips are missing or too short."""
+def _samples(picture: tiff.Directory) -> Pixels:
+    """H×W×C float32. Raises ValueError."""
     height, width, bands = picture.number(tiff.HEIGHT), picture.number(tiff.WIDTH), picture.number(tiff.SAMPLES, 1)
     is_planar = picture.number(tiff.PLANAR, 1) == 2 and bands > 1
     planes, wide = (bands, width) if is_planar else (1, width * bands)
@@ -64,7 +62,7 @@ def _samples(picture: tiff.Directory) -> Pixels | None:
     offsets, sizes = picture.numbers(tiff.STRIP_OFFSETS), picture.numbers(tiff.STRIP_BYTES)
     strips = -(-height // rows) if rows else 0
     if not strips or len(offsets) != strips * planes or len(sizes) != len(offsets):
-        return None
+        raise ValueError("strips are missing")
     out = np.empty((planes, height, wide), np.float32)
     for number, (at, size) in enumerate(zip(offsets, sizes, strict=True)):
         plane, first = divmod(number, strips)
@@ -75,10 +73,10 @@ def _samples(picture: tiff.Directory) -> Pixels | None:
         if picture.number(tiff.COMPRESSION, 1) in DEFLATE:
             try:
                 coded = zlib.decompressobj().decompress(coded, wanted)
-            except zlib.error:
-                return None
+            except zlib.error as error:
+                raise ValueError(str(error)) from error
         if len(coded) < wanted:
-            return None
+            raise ValueError("a strip is too short")
         with np.errstate(over="ignore"):
             out[plane, y0:y1] = np.frombuffer(coded, picture.order + "f8", (y1 - y0) * wide).reshape(-1, wide)
     pixels = out.transpose(1, 2, 0) if is_planar else out.reshape(height, width, bands)

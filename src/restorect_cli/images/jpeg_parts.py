@@ -166,4 +166,4 @@ def _after_boxes(data: Block, at: int) -> int:
         if size < 8 or not kind.isalnum():  # a trailer that another program has added
             return at
         at += size
-    return len(data)
+    return min(at, len(data))

@@ -6,6 +6,7 @@ should be is a question for the repair, not for the developing.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import mmap
 import struct
@@ -17,7 +18,7 @@ import numpy as np
 from ..errors import InputError, UnavailableError
 from ..extras import how_to_install
 from ..one_line import folded
-from . import containers, exif, tiff
+from . import containers, exif, faults, tiff
 from .gainmap import without_claims, without_namespace
 from .jpeg_parts import segments
 from .picture import Meta, Picture
@@ -63,8 +64,7 @@ def develop(
     except (rawpy.LibRawUnsufficientMemoryError, MemoryError):
         raise UnavailableError(f"cannot read {name}, there is not enough memory", "close other programs") from None
     except (rawpy.LibRawFileUnsupportedError, rawpy.LibRawRequestForNonexistentImageError, rawpy.NotSupportedError):
-        problem = f"cannot read {name}, LibRaw does not know this kind of RAW file"
-        raise InputError(problem, "export a TIFF from the camera maker's program, or convert it to DNG") from None
+        raise _not_known(data, name) from None
     except rawpy.LibRawError as error:
         said = error.args[0] if error.args else "unknown reason"
         reason = folded(said.decode("utf-8", "replace") if isinstance(said, bytes) else said)
@@ -92,6 +92,22 @@ def develop(
         notes=tuple(notes),
     )
     return Picture(samples, None, meta)
+
+
+def _not_known(data: bytes | mmap.mmap, name: str) -> InputError:
+    """The error for a file of which LibRaw says only that it does not know it, which it says of damaged ones too."""
+    found: list[tiff.Directory] = []
+    if data[:2] in (b"II", b"MM"):
+        with contextlib.suppress(ValueError, struct.error):
+            found = list(tiff.directories(data))
+    if any(directory.runs_past_the_file for directory in found):
+        return InputError(f"cannot read {name}, the RAW file is damaged or cut short", "get a complete copy")
+    kinds = {faults.TIFF_COMPRESSIONS.get(directory.number(tiff.COMPRESSION, 1)) for directory in found} - {None}
+    if kinds:
+        problem = f"cannot read {name}, RAW with {' and '.join(sorted(map(str, kinds)))} compression is not supported"
+    else:
+        problem = f"cannot read {name}, LibRaw does not know this kind of RAW file, or it is cut short"
+    return InputError(problem, "export a TIFF from the camera maker's program, or convert it to an older DNG")
 
 
 def _library(name: str) -> Any:

@@ -154,7 +154,8 @@ def _read_data(name: str, path: Path | None, data: bytes | mmap.mmap, how: _Read
             return decode_heif(data, name, check_size)
         if format in ("bmp", "ppm"):
             return decode_bitmap(data, format, name, check_size)
-        return _decode(_Source(name, path, data, format, inside=inside), how.max_pixels)
+        source = _Source(name, path, data, format, inside=inside)
+        return _decode_strictly(source, how.max_pixels) if format == "jpeg" else _decode(source, how.max_pixels)
     except pyvips.Error as error:
         said = error.detail or str(error)
         if how.options.accept_truncated and format == "jpeg" and faults.ENDS_EARLY in said:
@@ -162,6 +163,19 @@ def _read_data(name: str, path: Path | None, data: bytes | mmap.mmap, how: _Read
         raise faults.of_codec(name, format, data, said) from None
     except MemoryError:
         raise UnavailableError(f"cannot read {name}, there is not enough memory", "close other programs") from None
+
+
+def _decode_strictly(source: _Source, max_pixels: int) -> Picture:
+    """The picture of a JPEG, refused also where an end marker inside it passes for its end: that is only a warning.
+
+    Other warnings (stray bytes between segments) cost no pixels, and are overlooked. Raises pyvips.Error, InputError.
+    """
+    try:
+        return _decode(replace(source, fail_on="warning"), max_pixels)
+    except pyvips.Error as error:
+        if faults.ENDS_EARLY in (error.detail or ""):
+            raise
+        return _decode(source, max_pixels)
 
 
 def _decode_truncated(name: str, data: bytes | mmap.mmap, max_pixels: int, said: str) -> Picture:
@@ -329,7 +343,10 @@ def _opened(source: _Source, max_pixels: int) -> Any:
         if exif.photometric(source.data) in exif.LAB_KINDS:
             problem = f"cannot read {source.name}, this kind of Lab TIFF is not supported"
             raise InputError(problem, "save it as RGB") from None
-        image = float64.opened(source.data, lambda width, height: _check_size(source.name, width, height, max_pixels))
+        try:
+            image = float64.opened(source.data, lambda w, h: _check_size(source.name, w, h, max_pixels))
+        except ValueError as error:
+            raise InputError(f"cannot read {source.name}, {faults.DAMAGED} ({error})", "get a complete copy") from None
         if image is None:
             raise
         return image

@@ -15,7 +15,8 @@ Block = bytes | mmap.mmap
 
 SUBFILE, OLD_SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 0xFE, 0xFF, 0x100, 0x101, 0x102, 0x103, 0x106
 STRIP_OFFSETS, SAMPLES, ROWS_PER_STRIP, STRIP_BYTES, PLANAR, PREDICTOR = 0x111, 0x115, 0x116, 0x117, 0x11C, 0x13D
-TILE_WIDTH, SUB_IFDS, SAMPLE_FORMAT, XMP, DNG_VERSION, LAYERS = 0x142, 0x14A, 0x153, 0x2BC, 0xC612, 0x935C
+TILE_WIDTH, TILE_OFFSETS, TILE_BYTES = 0x142, 0x144, 0x145
+SUB_IFDS, SAMPLE_FORMAT, XMP, DNG_VERSION, LAYERS = 0x14A, 0x153, 0x2BC, 0xC612, 0x935C
 
 REDUCED, MASK = 1, 4  # bits of NewSubfileType
 CFA, LINEAR_RAW = 32803, 34892  # PhotometricInterpretation of a mosaic, and of one that is resolved but not developed
@@ -55,6 +56,16 @@ class Directory:
         kind, count, at = self.fields.get(tag, (0, 0, 0))
         end = at + count * _SIZES.get(kind, 1)
         return bytes(self.data[at:end]) if count and end <= len(self.data) else None
+
+    @property
+    def runs_past_the_file(self) -> bool:
+        """Whether samples that the directory names lie outside the file, as in one that is cut short."""
+        places = ((STRIP_OFFSETS, STRIP_BYTES), (TILE_OFFSETS, TILE_BYTES))
+        return any(
+            at + size > len(self.data)
+            for offsets, sizes in places
+            for at, size in zip(self.numbers(offsets), self.numbers(sizes), strict=False)
+        )
 
     @property
     def is_reduced(self) -> bool:

@@ -46,7 +46,7 @@ def lost_rows(data: jpeg_parts.Block, load: Callable[[bytes, str], Any]) -> Save
     if _has_no_scan(data):
         return None
     whole = bytes(data).removesuffix(b"\xff") + END
-    image = load(whole, "error")
+    image = load(whole, "warning")  # "error" takes an end in the middle of a row for the end
     region = pyvips.Region.new(image)
     good = 0
     try:
@@ -56,6 +56,7 @@ def lost_rows(data: jpeg_parts.Block, load: Callable[[bytes, str], Any]) -> Save
     except pyvips.Error as error:
         if ENDS_EARLY not in (error.detail or ""):
             raise
+        good = max(0, good - STRIP_PX)  # libvips notices one strip late, and chroma bleeds a row upwards
     is_progressive = any(s.marker == 0xC2 for s in jpeg_parts.segments(data))
     return Saved(whole, image.height - good, image.height, is_progressive) if good or is_progressive else None
 
