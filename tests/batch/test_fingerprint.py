@@ -10,7 +10,7 @@ from support.identity_students import write_student
 from restorect_cli.batch.fingerprint import settings_hash, students
 from restorect_cli.errors import ModelError
 from restorect_cli.files import Settings
-from restorect_cli.images.picture import WriteOptions
+from restorect_cli.images.picture import ReadOptions, WriteOptions
 
 
 @pytest.fixture
@@ -38,6 +38,8 @@ def test_students_that_may_be_used(weights: Path) -> None:
         {"ensemble": 2},
         {"strength": 0.5},
         {"precision": "int8"},
+        {"read": ReadOptions(accept_truncated=True)},
+        {"read": ReadOptions(half_size=True)},
         {"write": WriteOptions(quality=80)},
         {"write": WriteOptions(strip="gps")},
     ],

@@ -70,6 +70,15 @@ def test_layers_are_said_and_never_overwritten(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_a_file_cut_to_its_thumbnail_is_damaged() -> None:
+    front = rgb_page(SMALL, subfile=1)
+    front.inside = [rgb_page(FULL)]
+    for page in (tiff(rgb_page(SMALL, subfile=1), rgb_page(FULL)), tiff(front, rgb_page(FULL))):
+        for cut in (40, 2000, len(page) - 700):
+            with pytest.raises(InputError, match="damaged"):
+                read(page[:-cut])
+
+
 def test_directories_that_point_at_one_another_end() -> None:
     data = bytearray(tiff(rgb_page(SMALL)))
     first = int.from_bytes(data[4:8], "little")

@@ -45,7 +45,7 @@ def decode_heif(data: bytes | mmap.mmap, name: str, check_size: Callable[[int, i
         frames = len(file)
     except MemoryError:
         raise UnavailableError(f"cannot read {name}, there is not enough memory", "close other programs") from None
-    except (OSError, SyntaxError, ValueError, RuntimeError, EOFError) as error:
+    except (OSError, SyntaxError, ValueError, RuntimeError, EOFError, IndexError) as error:
         said = folded(error)
         if any(word in said.lower() for word in ("unsupported", "no decoding plugin", "not supported")):
             raise InputError(f"cannot read {name}, this kind of HEIF is not supported ({said})") from None

@@ -46,6 +46,7 @@ class Parts:
     previews: int = 0
     has_video: bool = False
     unknown_bytes: int = 0
+    is_cut: bool = False  # the file ends before what is behind the picture does
 
 
 def segments(data: Block, start: int = 0) -> Iterator[Segment]:
@@ -117,14 +118,18 @@ def multi_picture_index(data: Block) -> list[tuple[int, int, int]]:
 def parts(data: Block) -> Parts:
     """What the file holds behind its first picture: what the index names, and what simply follows."""
     end = end_of_picture(data)
+    listed = multi_picture_index(data)
     if end is None or end == len(data):
-        return Parts(end)
-    index = {at: kind for kind, at, _ in multi_picture_index(data) if at >= end}
+        return Parts(end, is_cut=any(at for _, at, _ in listed))
+    index = {at: kind for kind, at, _ in listed if at >= end}
+    is_cut = any(at + size > len(data) for _, at, size in listed)
     starts = sorted(at for at in index if data[at : at + 3] == START)
     gain_map, pictures, previews, has_video, unknown, at = None, 0, 0, False, 0, end
     while at < len(data):
         if data[at : at + 3] == START:
-            after = end_of_picture(data, at) or len(data)
+            found = end_of_picture(data, at)
+            after = len(data) if found is None else found
+            is_cut |= found is None
             if is_gain_map(data, at) and gain_map is None:
                 gain_map = bytes(data[at:after])
             elif index.get(at) in PREVIEWS:
@@ -137,12 +142,13 @@ def parts(data: Block) -> Parts:
         jumps = [*starts, *([video.start()] if video else [])]
         if video and video.start() == at:
             has_video, at = True, max(_after_boxes(data, at), at + 8)
+            is_cut |= at > len(data)
             continue
         after = min((place for place in jumps if place > at), default=len(data))
         if _NOT_ZERO.search(data, at, after):  # else it is padding
             unknown += after - at
         at = after
-    return Parts(end, gain_map, pictures, previews, has_video, unknown)
+    return Parts(end, gain_map, pictures, previews, has_video, unknown, is_cut)
 
 
 def is_gain_map(data: Block, start: int) -> bool:
@@ -156,7 +162,7 @@ def is_gain_map(data: Block, start: int) -> bool:
 
 
 def _after_boxes(data: Block, at: int) -> int:
-    """Where the boxes of the video end, as far as they go on from one to the next."""
+    """Where the boxes of the video end, as far as they go on from one to the next; behind the file where it is cut."""
     while at + 8 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, at)
         if size == 1 and at + 16 <= len(data):
@@ -166,4 +172,4 @@ def _after_boxes(data: Block, at: int) -> int:
         if size < 8 or not kind.isalnum():  # a trailer that another program has added
             return at
         at += size
-    return min(at, len(data))
+    return at

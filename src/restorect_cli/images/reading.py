@@ -309,6 +309,8 @@ def _beside_in_tiff(source: _Source, beside: _Beside) -> None:
     if found is None:
         return
     beside.frames = found.pictures
+    if found.is_cut:
+        beside.remarks.append("the file is cut short behind the picture")
     if source.place():
         beside.remarks.append("the first image in the file is a thumbnail; the full picture is restored")
     elif found.copies:
@@ -327,6 +329,8 @@ def _beside_in_jpeg(source: _Source, orientation: int, beside: _Beside) -> None:
             beside.left_out.append("an HDR gain map that is damaged")
     if found.has_video:
         beside.left_out.append("the video of a motion photo")
+    if found.is_cut:
+        beside.remarks.append("the file is cut short behind the picture")
     if found.previews:
         beside.remarks.append("previews of the unrepaired picture are left out")
     if found.unknown_bytes:
@@ -335,6 +339,9 @@ def _beside_in_jpeg(source: _Source, orientation: int, beside: _Beside) -> None:
 
 def _opened(source: _Source, max_pixels: int) -> Any:
     """The image, header read. Raises InputError for a TIFF of Lab colours that libvips does not know, pyvips.Error."""
+    if source.inside is not None and source.inside.is_cut and source.inside.picture.is_reduced:
+        problem = f"cannot read {source.name}, {faults.DAMAGED} (what is left of it is a thumbnail)"
+        raise InputError(problem, "get a complete copy")
     try:
         return source.open()
     except pyvips.Error:

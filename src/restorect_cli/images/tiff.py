@@ -123,7 +123,7 @@ def _directory(data: Block, at: int, order: str, is_big: bool, page: int, sub: i
             if number * _SIZES.get(kind, 1) > inline:
                 (value,) = struct.unpack_from(order + ("Q" if is_big else "I"), data, value)
             fields.setdefault(tag, (kind, number, value))
-        after = 0
+        after = len(data)  # a link that is cut off leads out of the file
         if end + inline <= len(data):
             (after,) = struct.unpack_from(order + ("Q" if is_big else "I"), data, end)
     except struct.error as error:
@@ -143,23 +143,27 @@ class Contents:
     pictures: int  # of full size, the chosen one included
     copies: int  # smaller ones of some picture
     has_layers: bool  # Photoshop's
+    is_cut: bool  # the chain of directories leads out of the file
 
 
 def contents(data: Block) -> Contents | None:
     """NewSubfileType decides which image is the picture: the first that is neither a smaller copy nor a mask.
 
-    None where the directories cannot be parsed.
+    None where no directory can be parsed.
     """
+    found: list[Directory] = []
+    is_cut = False
     try:
-        found = list(directories(data))
+        found.extend(directories(data))  # keeps those before the fault
     except (ValueError, struct.error):
-        return None
+        is_cut = True
     if not found:
         return None
     full = [d for d in found if not d.is_reduced and not d.is_mask and d.number(WIDTH)] or found[:1]
     masks = sum(d.is_mask for d in found)
     copies = sum(d.is_reduced and not d.is_mask for d in found if d is not full[0])
-    return Contents(full[0], _is_raw(data, found), len(full) + masks, copies, any(LAYERS in d.fields for d in found))
+    has_layers = any(LAYERS in d.fields for d in found)
+    return Contents(full[0], _is_raw(data, found), len(full) + masks, copies, has_layers, is_cut)
 
 
 def _is_raw(data: Block, found: list[Directory]) -> bool:
