@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import gradient, pillow
+from conftest import DISPLAY_P3_LIKE, gradient, pillow
 from support import onnx_students
 from support.jpegs import noisy
 from support.tiffs import rgb_page, tiff
 
 from restorect_cli.errors import InputError, UnavailableError
 from restorect_cli.files import restore_file
-from restorect_cli.images import faults, reading
+from restorect_cli.images import faults, icc, reading
 from restorect_cli.images.picture import ReadOptions
 from restorect_cli.images.reading import read
 from restorect_cli.images.vips import pyvips
@@ -154,6 +154,25 @@ def test_a_machine_at_its_limit_is_no_fault_of_the_file(
     monkeypatch.setattr(reading._Source, "open", fail)
     with pytest.raises(UnavailableError, match=words) as caught:
         read(data)
+    assert "damaged" not in str(caught.value)
+
+
+def test_a_profile_is_not_called_damaged_where_memory_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(image: object) -> None:
+        error = pyvips.Error("unable to call")
+        error.detail = "icc_transform: out of memory"
+        raise error
+
+    monkeypatch.setattr(icc, "from_vips", fail)
+    with pytest.raises(UnavailableError, match="not enough memory"):
+        read(pillow(FULL, "png", icc_profile=DISPLAY_P3_LIKE))
+
+
+def test_a_bmp_of_an_unusual_kind_is_unsupported() -> None:
+    data = bytearray(pillow(FULL, "bmp"))
+    data[30] = 4  # BI_JPEG
+    with pytest.raises(InputError, match="this kind of BMP is not supported") as caught:
+        read(bytes(data))
     assert "damaged" not in str(caught.value)
 
 

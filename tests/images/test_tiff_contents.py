@@ -141,3 +141,12 @@ def test_float64_that_is_cut_short_is_damaged_and_one_too_large_refused() -> Non
         read(tiff(deep_page(DEEP)), max_pixels=10)
     with pytest.raises(InputError, match="not numbers"):
         read(tiff(deep_page(DEEP * 1e300)))
+
+
+def test_a_lost_inner_picture_leaves_a_thumbnail_that_is_not_taken_for_it() -> None:
+    data = tiff(rgb_page(SMALL, subfile=1, t330=(4, [0x7FFFFFF0])))
+    with pytest.raises(InputError, match="damaged.*thumbnail"):
+        read(data)
+    whole = read(tiff(rgb_page(FULL, t330=(4, [0x7FFFFFF0]))))
+    np.testing.assert_array_equal(whole.pixels, FULL)
+    assert "cut short" in " ".join(whole.meta.notes)

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..one_line import folded
+from .faults import of_codec
 from .picture import Meta, Picture
 
 
@@ -33,9 +34,7 @@ def decode_bitmap(data: bytes | mmap.mmap, format: str, name: str, check_size: C
     except Image.DecompressionBombError as error:  # Pillow's own limit, 179 megapixels
         raise InputError(f"cannot read {name}, {folded(error)}", "shrink the image or cut it into parts") from None
     except (OSError, SyntaxError, ValueError, ArithmeticError) as error:
-        raise InputError(
-            f"cannot read {name}, the file is damaged or cut short ({folded(error)})", "get a complete copy"
-        ) from None
+        raise of_codec(name, format, data, folded(error)) from None
     samples = samples.reshape(*samples.shape[:2], -1)
     has_alpha = samples.shape[2] == 4
     meta = Meta(

@@ -77,9 +77,9 @@ _OTHER_HEADS = (
 
 def of_codec(name: str, format: str, data: Block, said: str) -> InputError:
     """The error for what the codec of `format` said about these bytes; `said` is all of its message."""
-    for pattern, problem, fix in _NOT_NOW:
-        if pattern.search(said):
-            return UnavailableError(f"cannot read {name}, {problem}", fix)
+    limit = at_limit(said)
+    if limit is not None:
+        return UnavailableError(f"cannot read {name}, {limit.problem}", limit.fix)
     kind = unsupported_kind(format, data)
     if kind:
         return InputError(f"cannot read {name}, {kind} is not supported", _SAVE_AS[format])
@@ -89,6 +89,12 @@ def of_codec(name: str, format: str, data: Block, said: str) -> InputError:
     if format == "jpeg" and ENDS_EARLY in said:
         fix += ", or repair what is there with --accept-truncated"
     return InputError(f"cannot read {name}, {DAMAGED} ({first_line(said)})", fix)
+
+
+def at_limit(said: str) -> UnavailableError | None:
+    """The error where a library's message says that the machine is at its limit; None where it says something else."""
+    found = (UnavailableError(problem, fix) for pattern, problem, fix in _NOT_NOW if pattern.search(said))
+    return next(found, None)
 
 
 def of_system(name: str, error: OSError) -> InputError:

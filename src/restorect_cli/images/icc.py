@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import OutputError
+from ..errors import OutputError, UnavailableError
+from .faults import at_limit
 from .picture import Pixels, to_depth
 from .vips import from_vips, pyvips, to_vips
 
@@ -62,7 +63,11 @@ class Profile:
         try:
             samples = from_vips(make())
         except pyvips.Error as error:
-            raise BadProfileError(error.detail or str(error)) from error
+            said = error.detail or str(error)
+            limit = at_limit(said)
+            if limit is not None:  # which says nothing about the profile
+                raise UnavailableError(f"cannot convert the colours, {limit.problem}", limit.fix) from error
+            raise BadProfileError(said) from error
         if samples.shape[2] != bands:
             raise BadProfileError(f"the profile is for {samples.shape[2]} channels, not {bands}")
         return to_depth(samples, 32)

@@ -90,10 +90,7 @@ def directories(data: Block) -> Iterator[Directory]:
         for number, inner in enumerate(directory.numbers(SUB_IFDS)):
             if inner not in seen and len(seen) < MAX_DIRECTORIES:
                 seen.add(inner)
-                try:
-                    yield _directory(data, inner, order, is_big, page, number)[0]
-                except ValueError:  # the picture itself may be whole
-                    continue
+                yield _directory(data, inner, order, is_big, page, number)[0]
         page += 1
 
 
