@@ -5,7 +5,7 @@
 
 libvips reads and writes (it keeps 16 bits and metadata, and streams); Pillow reads BMP and PPM, which the libvips
 wheel lacks; the optional rawpy and pillow-heif read RAW and HEIC files. What lies in a file beside its picture is found
-by `jpeg_parts`, `tiff` and `heif_boxes`; `faults` says why a codec failed.
+by `beside`; `faults` says why a codec failed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import mmap
 import os
 import stat
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,12 +21,13 @@ import numpy as np
 
 from ..errors import InputError, UnavailableError
 from ..names import READABLE
-from . import containers, exif, faults, float64, heif_boxes, jpeg_parts, raw, tiff, truncated
+from . import containers, exif, faults, float64, raw, tiff, truncated
+from .beside import beside_the_picture
 from .bitmaps import decode_bitmap
-from .gainmap import taken_out, without_claims
+from .gainmap import without_claims
 from .heif import decode_heif, is_heif
 from .icc import usable_profile
-from .picture import GainMap, Meta, Picture, Pixels, ReadOptions
+from .picture import Meta, Picture, Pixels, ReadOptions
 from .vips import from_vips, pyvips
 
 MAX_PIXELS = 250_000_000
@@ -239,8 +240,10 @@ def _decode(source: _Source, max_pixels: int) -> Picture:
     image = _opened(source, max_pixels)
     _check_size(source.name, image.width, image.height, max_pixels)
     is_upright = _field(image, "orientation", 1) in (0, 1)
-    beside = _beside(source, image)
-    frames, notes = beside.frames, beside.notes()
+    orientation = _field(image, "orientation", 1)
+    upright = None if is_upright else lambda samples: _upright(samples, orientation)
+    beside = beside_the_picture(source.format, source.data, source.inside, _field(image, "n-pages", 1), upright)
+    notes = beside.notes()
     turned = _field(image, "orientation", 1) in (5, 6, 7, 8)
     facts = _facts(source, image, turned, notes)
     icc = _field(image, "icc-profile-data", None)
@@ -269,72 +272,12 @@ def _decode(source: _Source, max_pixels: int) -> Picture:
         has_alpha=has_alpha,
         icc=icc,
         xmp=without_claims(facts.xmp) if facts.xmp else None,
-        frames=frames,
+        frames=beside.frames,
         gain_map=beside.gain_map,
         left_out=tuple(beside.left_out),
         notes=tuple(notes),
     )
     return Picture(pixels, alpha, meta)
-
-
-@dataclass
-class _Beside:
-    """What the file holds beside its picture."""
-
-    frames: int = 1
-    gain_map: GainMap | None = None
-    left_out: list[str] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-
-    def notes(self) -> list[str]:
-        frames = [f"the file holds {self.frames} images; only the first is restored"] if self.frames > 1 else []
-        return [*frames, *(f"the file also holds {what}, which is left out" for what in self.left_out), *self.remarks]
-
-
-def _beside(source: _Source, image: Any) -> _Beside:
-    beside = _Beside(_field(image, "n-pages", 1))
-    if source.format == "png":  # libvips shows the still image of an APNG, and does not count the others
-        beside.frames = containers.png_frames(bytes(source.data[:HEAD_BYTES]))
-    elif source.format == "avif":
-        beside.left_out += heif_boxes.beside_the_picture(source.data)
-    elif source.format == "tiff":
-        _beside_in_tiff(source, beside)
-    elif source.format == "jpeg":
-        _beside_in_jpeg(source, _field(image, "orientation", 1), beside)
-    return beside
-
-
-def _beside_in_tiff(source: _Source, beside: _Beside) -> None:
-    found = source.inside
-    if found is None:
-        return
-    beside.frames = found.pictures
-    if found.is_cut:
-        beside.remarks.append("the file is cut short behind the picture")
-    if source.place():
-        beside.remarks.append("the first image in the file is a thumbnail; the full picture is restored")
-    elif found.copies:
-        beside.remarks.append("smaller copies of the picture in the file (previews, a pyramid) are left out")
-    if found.has_layers:
-        beside.left_out.append("the layers of a Photoshop document")
-
-
-def _beside_in_jpeg(source: _Source, orientation: int, beside: _Beside) -> None:
-    found = jpeg_parts.parts(source.data)
-    beside.frames += found.pictures
-    if found.gain_map is not None:
-        upright = None if orientation in (0, 1) else lambda samples: _upright(samples, orientation)
-        beside.gain_map = taken_out(source.data, found.gain_map, upright)
-        if beside.gain_map is None:
-            beside.left_out.append("an HDR gain map that is damaged")
-    if found.has_video:
-        beside.left_out.append("the video of a motion photo")
-    if found.is_cut:
-        beside.remarks.append("the file is cut short behind the picture")
-    if found.previews:
-        beside.remarks.append("previews of the unrepaired picture are left out")
-    if found.unknown_bytes:
-        beside.remarks.append(f"{found.unknown_bytes} bytes that another program put behind the picture are left out")
 
 
 def _opened(source: _Source, max_pixels: int) -> Any:

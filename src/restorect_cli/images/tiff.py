@@ -58,6 +58,10 @@ class Directory:
         return bytes(self.data[at:end]) if count and end <= len(self.data) else None
 
     @property
+    def is_first(self) -> bool:
+        return self.page == 0 and self.sub is None
+
+    @property
     def runs_past_the_file(self) -> bool:
         """Whether samples that the directory names lie outside the file, as in one that is cut short."""
         places = ((STRIP_OFFSETS, STRIP_BYTES), (TILE_OFFSETS, TILE_BYTES))
