@@ -172,7 +172,6 @@ def test_heads_of_raw_files_that_are_no_tiff(head: bytes) -> None:
         rgb_page(np.zeros((8, 12, 3), np.uint16), t262=(3, [34892])),  # linear raw
         rgb_page(np.zeros((8, 12, 1), np.uint16), t259=(3, [34713])),  # Nikon
         rgb_page(np.zeros((8, 12, 1), np.uint16), t259=(3, [32767])),  # Sony
-        rgb_page(np.zeros((8, 12, 3), np.uint8), t50706=(1, [1, 6, 0, 0])),  # a DNG says so
     ],
 )
 @pytest.mark.parametrize("big", [False, True])
@@ -181,6 +180,12 @@ def test_kinds_of_raw_with_a_tiff_head(page: Page, big: bool, monkeypatch: pytes
     front.inside = [page]
     monkeypatch.setattr(raw, "develop", lambda *_, **__: "developed")
     assert read(tiff(page, big=big)) == read(tiff(front, big=big)) == "developed"
+
+
+def test_a_developed_tiff_that_carries_a_dngs_tags_is_a_tiff() -> None:
+    pixels = np.full((8, 12, 3), 70, np.uint8)
+    source = read(tiff(rgb_page(pixels, t50706=(1, [1, 4, 0, 0]))))
+    assert source.meta.format == "tiff" and np.array_equal(source.pixels, pixels)
 
 
 def test_canons_and_phase_ones_marks_are_known(monkeypatch: pytest.MonkeyPatch) -> None:

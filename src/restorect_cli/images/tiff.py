@@ -16,7 +16,7 @@ Block = bytes | mmap.mmap
 SUBFILE, OLD_SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 0xFE, 0xFF, 0x100, 0x101, 0x102, 0x103, 0x106
 STRIP_OFFSETS, SAMPLES, ROWS_PER_STRIP, STRIP_BYTES, PLANAR, PREDICTOR = 0x111, 0x115, 0x116, 0x117, 0x11C, 0x13D
 TILE_WIDTH, TILE_OFFSETS, TILE_BYTES = 0x142, 0x144, 0x145
-SUB_IFDS, SAMPLE_FORMAT, XMP, DNG_VERSION, LAYERS = 0x14A, 0x153, 0x2BC, 0xC612, 0x935C
+SUB_IFDS, SAMPLE_FORMAT, XMP, LAYERS = 0x14A, 0x153, 0x2BC, 0x935C
 
 REDUCED, MASK = 1, 4  # bits of NewSubfileType
 CFA, LINEAR_RAW = 32803, 34892  # PhotometricInterpretation of a mosaic, and of one that is resolved but not developed
@@ -140,7 +140,7 @@ class Contents:
     """What a TIFF file holds: where the picture lies, and how much there is beside it."""
 
     picture: Directory
-    is_raw: bool  # a camera's raw file: a mosaic of colours, or a DNG
+    is_raw: bool  # a camera's raw file: a mosaic of colours, or one that is resolved but not developed
     pictures: int  # of full size, the chosen one included
     copies: int  # smaller ones of some picture
     has_layers: bool  # Photoshop's
@@ -171,9 +171,7 @@ def _is_raw(data: Block, found: list[Directory]) -> bool:
     head = bytes(data[:16])
     if head[8:10] == b"CR" or head[8:12] in (b"IIII", b"MMMM"):  # Canon, Phase One
         return True
+    # DNGVersion alone is no proof: programs copy it into the TIFF they export
     return any(
-        DNG_VERSION in d.fields
-        or d.number(PHOTOMETRIC) in (CFA, LINEAR_RAW)
-        or d.number(COMPRESSION) in CAMERA_COMPRESSIONS
-        for d in found
+        d.number(PHOTOMETRIC) in (CFA, LINEAR_RAW) or d.number(COMPRESSION) in CAMERA_COMPRESSIONS for d in found
     )
