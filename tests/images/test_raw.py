@@ -92,8 +92,11 @@ class TestDeveloped:
                 {**rgb_page(np.zeros((40, 60, 1), np.uint16)).tags, 262: (3, [32803]), 273: (4, [8]), 279: (4, [9999])}
             )
         )
-        with pytest.raises(InputError, match="damaged|cut short"):
+        with pytest.raises(InputError, match="damaged"):
             read(cut)
+        end = data.replace(struct.pack("<HHII", 279, 4, 1, 64 * 96 * 2), struct.pack("<HHII", 279, 4, 1, 64 * 96 * 9))
+        with pytest.raises(InputError, match="damaged"):  # LibRaw fills such a mosaic with black
+            read(end)
         with pytest.raises(InputError, match="does not know this kind"):
             read(b"FOVb" + bytes(2000))
 

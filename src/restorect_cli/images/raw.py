@@ -47,6 +47,9 @@ def develop(
     Raises InputError; UnavailableError without rawpy, and where memory does not suffice.
     """
     rawpy = _library(name)
+    found = _directories(data)
+    if found and tiff.DNG_VERSION in found[0].fields and any(directory.runs_past_the_file for directory in found):
+        raise _cut(name)  # LibRaw would fill the rest with black; cameras' own kinds can state places of another sort
     try:
         with rawpy.imread(io.BytesIO(data[:])) as raw:
             sizes = raw.sizes
@@ -96,18 +99,27 @@ def develop(
 
 def _not_known(data: bytes | mmap.mmap, name: str) -> InputError:
     """The error for a file of which LibRaw says only that it does not know it, which it says of damaged ones too."""
-    found: list[tiff.Directory] = []
-    if data[:2] in (b"II", b"MM"):
-        with contextlib.suppress(ValueError, struct.error):
-            found = list(tiff.directories(data))
-    if any(directory.runs_past_the_file for directory in found):
-        return InputError(f"cannot read {name}, the RAW file is damaged or cut short", "get a complete copy")
-    kinds = {faults.TIFF_COMPRESSIONS.get(directory.number(tiff.COMPRESSION, 1)) for directory in found} - {None}
+    if any(directory.runs_past_the_file for directory in _directories(data)):
+        return _cut(name)
+    kinds = {faults.TIFF_COMPRESSIONS.get(d.number(tiff.COMPRESSION, 1)) for d in _directories(data)} - {None}
     if kinds:
         problem = f"cannot read {name}, RAW with {' and '.join(sorted(map(str, kinds)))} compression is not supported"
     else:
         problem = f"cannot read {name}, LibRaw does not know this kind of RAW file, or it is cut short"
     return InputError(problem, "export a TIFF from the camera maker's program, or convert it to an older DNG")
+
+
+def _cut(name: str) -> InputError:
+    return InputError(f"cannot read {name}, the RAW file is damaged or cut short", "get a complete copy")
+
+
+def _directories(data: bytes | mmap.mmap) -> list[tiff.Directory]:
+    """Those of a file with a TIFF head, as far as they can be parsed."""
+    found: list[tiff.Directory] = []
+    if data[:2] in (b"II", b"MM"):
+        with contextlib.suppress(ValueError, struct.error):
+            found.extend(tiff.directories(data))
+    return found
 
 
 def _library(name: str) -> Any:
