@@ -205,3 +205,26 @@ def test_batch_takes_raw_files() -> None:
     from restorect_cli.names import EXTENSIONS, PHOTOGRAPHS
 
     assert RAW_EXTENSIONS <= PHOTOGRAPHS and not RAW_EXTENSIONS & EXTENSIONS
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "words"),
+    [
+        ("LibRawUnsufficientMemoryError", UnavailableError, "not enough memory"),
+        ("LibRawTooBigError", InputError, "more pixels"),
+        ("LibRawFileUnsupportedError", InputError, "does not know this kind"),
+        ("LibRawDataError", InputError, r"damaged or cut short .said so"),
+    ],
+)
+def test_what_libraw_says_becomes_the_true_reason(
+    name: str, kind: type[InputError], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rawpy = pytest.importorskip("rawpy")
+
+    def fail(*_: object) -> None:
+        raise getattr(rawpy, name)(b"said so")
+
+    monkeypatch.setattr(rawpy, "imread", fail)
+    with pytest.raises(kind, match=words) as caught:
+        read(dng(mosaic(scene())))
+    assert type(caught.value) is kind

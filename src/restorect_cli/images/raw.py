@@ -68,6 +68,9 @@ def develop(
         raise UnavailableError(f"cannot read {name}, there is not enough memory", "close other programs") from None
     except (rawpy.LibRawFileUnsupportedError, rawpy.LibRawRequestForNonexistentImageError, rawpy.NotSupportedError):
         raise _not_known(data, name) from None
+    except rawpy.LibRawTooBigError:
+        problem = f"cannot read {name}, LibRaw finds more pixels stated in it than it takes"
+        raise InputError(problem, "get a complete copy, or export a TIFF from the camera maker's program") from None
     except rawpy.LibRawError as error:
         said = error.args[0] if error.args else "unknown reason"
         reason = folded(said.decode("utf-8", "replace") if isinstance(said, bytes) else said)
