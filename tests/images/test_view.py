@@ -87,6 +87,28 @@ def test_grey_is_repeated_and_the_mean_change_comes_back() -> None:
     assert (view.result().pixels == 130).all()
 
 
+@pytest.mark.parametrize("profile", [None, DISPLAY_P3_LIKE])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_grey_stored_as_rgb_stays_grey(dtype: str, profile: bytes | None, alpha: bool) -> None:
+    grey = np.repeat(gradient(70, 6, 1, dtype), 3, axis=2)
+    view = WorkingView(picture(grey, noise(70, 6, 1, dtype)[..., 0] if alpha else None, icc=profile))
+    tinted = view.window(0, 70, 0, 6) * np.float32((1, 0.8, 0.9)) + np.float32((0.05, 0.1, 0))
+    view.apply(0, tinted)
+    red, green, blue = np.moveaxis(view.result().pixels, 2, 0)
+    np.testing.assert_array_equal(red, green)
+    np.testing.assert_array_equal(red, blue)
+    assert not np.array_equal(red, grey[..., 0])
+
+
+def test_one_coloured_pixel_makes_a_colour_picture() -> None:
+    pixels = np.repeat(gradient(200, 6, 1), 3, axis=2)
+    pixels[199, 5, 2] ^= 1
+    view = WorkingView(picture(pixels))
+    view.apply(0, view.window(0, 200, 0, 6) * np.float32((1, 0.5, 1)))
+    assert not np.array_equal(view.result().pixels[..., 0], view.result().pixels[..., 1])
+
+
 def test_change_is_divided_by_alpha_and_invisible_pixels_stay() -> None:
     alpha = np.array([[255, 51, 0]], np.uint8)
     view = WorkingView(picture(np.full((1, 3, 3), 100, np.uint8), alpha))
@@ -164,7 +186,8 @@ def test_srgb_profile_is_recognised_and_others_are_not() -> None:
     ("profile", "bands"), [(b"junk", 3), (b"", 1), (GREY_GAMMA_18, 3), (SRGB, 1), (SRGB[: len(SRGB) // 2], 3)]
 )
 def test_a_profile_that_does_not_fit_is_refused(profile: bytes, bands: int) -> None:
-    assert not icc.usable_profile(profile, bands)
+    with pytest.raises(icc.BadProfileError):
+        icc.Profile(profile, bands)
 
 
 @pytest.mark.parametrize(("y0", "shape"), [(1, (4, 5, 3)), (-1, (1, 5, 3)), (0, (4, 4, 3)), (0, (4, 5, 1))])

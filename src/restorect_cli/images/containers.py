@@ -169,13 +169,13 @@ def with_png_metadata(
     The profile goes in here because libpng refuses to write ones with slips that every other program overlooks.
     """
     end = 8 + 12 + 13  # signature and IHDR
-    extra = _png_chunk(b"iCCP", b"icc\0\0" + zlib.compress(icc)) if icc else b""
+    extra = png_chunk(b"iCCP", b"icc\0\0" + zlib.compress(icc)) if icc else b""
     if dpi:
-        extra += _png_chunk(b"pHYs", struct.pack(">IIB", *(max(round(d / 0.0254), 1) for d in dpi), 1))
+        extra += png_chunk(b"pHYs", struct.pack(">IIB", *(max(round(d / 0.0254), 1) for d in dpi), 1))
     if exif:
-        extra += _png_chunk(b"eXIf", exif)
+        extra += png_chunk(b"eXIf", exif)
     if xmp:
-        extra += _png_chunk(b"iTXt", PNG_XMP + xmp)
+        extra += png_chunk(b"iTXt", PNG_XMP + xmp)
     kept, at = [file[:end]], end
     while at + 8 <= len(file):
         size, kind = struct.unpack_from(">I4s", file, at)
@@ -187,7 +187,7 @@ def with_png_metadata(
     return b"".join([*kept, extra, file[at:]])
 
 
-def _png_chunk(kind: bytes, data: bytes) -> bytes:
+def png_chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 

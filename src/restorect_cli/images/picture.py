@@ -43,6 +43,9 @@ class Meta:
 
     # carried into the result
     icc: bytes | None = None  # a profile that was proved to work on these pixels
+    has_own_icc: bool = False  # the file's; otherwise `icc` was made from what follows
+    cicp: tuple[int, int] | None = None  # primaries and transfer of H.273
+    png_colour: bytes = b""  # gAMA, cHRM and sRGB chunks of a PNG
     exif: bytes | None = None  # TIFF structure without the b"Exif\0\0" prefix; upright, no thumbnail
     xmp: bytes | None = None
     iptc: bytes | None = None  # IPTC-IIM records (captions, keywords); JPEG and TIFF hold them

@@ -20,9 +20,9 @@ import numpy as np
 
 from ..errors import InputError, UnavailableError
 from ..names import READABLE
-from . import containers, exif
+from . import cicp, containers, exif
+from . import colour as colours
 from .bitmaps import decode_bitmap
-from .icc import usable_profile
 from .picture import Meta, Picture, Pixels
 from .vips import from_vips, pyvips
 
@@ -182,7 +182,9 @@ def _decode(source: _Source, max_pixels: int) -> Picture:
     icc = _field(image, "icc-profile-data", None)
 
     if image.interpretation in ("cmyk", "lab", "labs", "labq", "xyz"):
-        notes.append(f"converted from {image.interpretation.upper()} to sRGB")
+        general = image.interpretation == "cmyk" and not (icc and colours.describes(icc, b"CMYK"))
+        how = " by a general press profile, for want of a usable one in the file" if general else ""
+        notes.append(f"converted from {image.interpretation.upper()} to sRGB{how}")
         image, icc = _to_srgb(image), None
     samples = _samples(source, image)
     if samples.dtype == np.float32:
@@ -193,9 +195,7 @@ def _decode(source: _Source, max_pixels: int) -> Picture:
     has_alpha = bands in (2, 4)
     alpha = np.ascontiguousarray(samples[:, :, -1]) if has_alpha else None
     pixels = np.ascontiguousarray(samples[:, :, :-1]) if has_alpha else samples
-    if icc is not None and not usable_profile(icc, pixels.shape[2]):
-        notes.append("the colour profile is damaged or does not fit the image; the colours are taken as sRGB")
-        icc = None
+    pixels, colour = _colour(source, icc, pixels)
     meta = replace(
         facts,
         width=pixels.shape[1],
@@ -203,11 +203,23 @@ def _decode(source: _Source, max_pixels: int) -> Picture:
         bits=pixels.dtype.itemsize * 8,
         is_grey=pixels.shape[2] == 1,
         has_alpha=has_alpha,
-        icc=icc,
+        icc=colour.icc,
+        cicp=colour.cicp,
+        png_colour=colour.png_chunks,
+        has_own_icc=colour.has_own_icc,
         frames=frames,
-        notes=tuple(notes),
+        notes=(*notes, *colour.notes),
     )
     return Picture(pixels, alpha, meta)
+
+
+def _colour(source: _Source, icc: bytes | None, pixels: Pixels) -> tuple[Pixels, colours.Colour]:
+    """Raises InputError for colours that cannot be restored."""
+    try:
+        return colours.settle(source.format, source.data, icc, pixels)
+    except cicp.UnsupportedColourError as error:
+        advice = "convert it to SDR first, or develop it as TIFF or JPEG"
+        raise InputError(f"cannot read {source.name}, {error}", advice) from None
 
 
 def _opened(source: _Source) -> Any:

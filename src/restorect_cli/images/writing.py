@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import DiskFullError, OutputError
 from ..one_line import folded
-from . import containers, exif
+from . import cicp, containers, exif
 from .picture import DEPTHS, Meta, Picture, Pixels, WriteOptions, output_bits, output_format, to_depth
 from .vips import pyvips, to_vips
 
@@ -92,6 +92,8 @@ def write_notes(meta: Meta, options: WriteOptions, path: Path | None = None) -> 
         notes.append("AVIF stores 12 of the 16 bits per channel")
     if meta.is_grey and meta.icc and format in ("webp", "avif") and options.strip != "all":
         notes.append(f"{format.upper()} has no grey: the grey colour profile was left out")
+    if meta.icc and (meta.cicp or meta.png_colour) and not meta.has_own_icc and format != "png":
+        notes.append("the colours, which the file tells without a profile, were written as an ICC profile")
     carried = _carried(meta, options)
     if format == "jpeg":
         for name in containers.fits_jpeg(carried.exif, carried.xmp, carried.iptc):
@@ -302,7 +304,9 @@ def _save_jpeg(image: Any, meta: Meta, options: WriteOptions, carried: _Carried)
 
 def _save_png(image: Any, meta: Meta, options: WriteOptions, carried: _Carried) -> bytes:
     file = image.pngsave_buffer(keep="none")
-    return containers.with_png_metadata(file, carried.icc, carried.exif, carried.xmp, carried.dpi)
+    is_told = bool(meta.cicp or meta.png_colour) and not meta.has_own_icc  # then the profile says nothing more
+    file = containers.with_png_metadata(file, None if is_told else carried.icc, carried.exif, carried.xmp, carried.dpi)
+    return cicp.with_png_colour(file, meta.cicp, meta.png_colour)
 
 
 def _save_tiff(image: Any, meta: Meta, options: WriteOptions, carried: _Carried) -> bytes:
