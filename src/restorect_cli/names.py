@@ -25,7 +25,7 @@ WRITABLE: tuple[str, ...] = ("jpeg", "png", "tiff", "webp", "avif")
 READABLE: tuple[str, ...] = (*WRITABLE, "gif", "bmp", "ppm")
 
 # What counts as a picture in a folder: what we write and what else is read. Hidden files never do (`is_picture`).
-EXTENSIONS = frozenset({*FORMATS, ".gif", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm"})
+EXTENSIONS = frozenset({*FORMATS, ".gif", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".pfm"})
 
 
 def is_picture(name: str) -> bool:

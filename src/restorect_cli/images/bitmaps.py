@@ -1,4 +1,4 @@
-"""BMP and PPM, which the libvips wheel does not read, through Pillow. Eight bits and no metadata: nothing is lost."""
+"""BMP, which the libvips wheel does not read, through Pillow. Eight bits and no metadata: nothing is lost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..one_line import folded
 from .picture import Meta, Picture
 
 
-def decode_bitmap(data: bytes | mmap.mmap, format: str, name: str, check_size: Callable[[int, int], None]) -> Picture:
+def decode_bitmap(data: bytes | mmap.mmap, name: str, check_size: Callable[[int, int], None]) -> Picture:
     """The picture in these bytes; `check_size(width, height)` may refuse it before it is decoded.
 
     Raises InputError.
@@ -24,7 +24,7 @@ def decode_bitmap(data: bytes | mmap.mmap, format: str, name: str, check_size: C
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # check_size has the say
-            image = Image.open(io.BytesIO(data[:]), formats=[format.upper()])
+            image = Image.open(io.BytesIO(data[:]), formats=["BMP"])
             check_size(*image.size)
             stored = image.mode
             if stored not in ("1", "L", "P", "RGB", "RGBA"):
@@ -39,7 +39,7 @@ def decode_bitmap(data: bytes | mmap.mmap, format: str, name: str, check_size: C
     samples = samples.reshape(*samples.shape[:2], -1)
     has_alpha = samples.shape[2] == 4
     meta = Meta(
-        format=format,
+        format="bmp",
         width=samples.shape[1],
         height=samples.shape[0],
         bits=8,

@@ -3,8 +3,8 @@
     picture = read(path)                          upright pixels in the file's own colours and depth
     write(picture, path, WriteOptions())          temporary file beside the target, then rename
 
-libvips reads and writes (it keeps 16 bits and metadata, and streams); Pillow reads BMP and PPM, which the libvips
-wheel lacks. Besides this module only `encoding`, `icc` and `bitmaps` know about either.
+libvips reads and writes (it keeps 16 bits and metadata, and streams); Pillow reads BMP, which the libvips
+wheel lacks, and Netpbm files are read by a parser of our own, which keeps their depth.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ..names import READABLE
 from . import cicp, containers, exif
 from . import colour as colours
 from .bitmaps import decode_bitmap
+from .netpbm import decode_netpbm, is_netpbm
 from .picture import Meta, Picture, Pixels
 from .vips import from_vips, pyvips
 
@@ -123,7 +124,11 @@ def _read_data(name: str, path: Path | None, data: bytes | mmap.mmap, max_pixels
     format = _format(name, data[:SNIFF_BYTES])
     source = _Source(name, path, data, format)
     if format in ("bmp", "ppm"):
-        return decode_bitmap(data, format, name, lambda width, height: _check_size(name, width, height, max_pixels))
+        decode = decode_netpbm if format == "ppm" else decode_bitmap
+        picture = decode(data, name, lambda width, height: _check_size(name, width, height, max_pixels))
+        if picture.pixels.dtype == np.float32:
+            _check_values(name, picture.pixels)
+        return picture
     try:
         return _decode(source, max_pixels)
     except pyvips.Error as error:
@@ -148,7 +153,7 @@ def sniff(head: bytes) -> str | None:
         return "gif"
     if head[:2] == b"BM":
         return "bmp"
-    if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace():
+    if is_netpbm(head):
         return "ppm"
     return None
 
