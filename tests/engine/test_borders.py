@@ -14,7 +14,6 @@ from restorect_cli.engine.borders import Inside, inside_borders
 from restorect_cli.engine.prior import prior_inputs
 from restorect_cli.engine.source import ArraySource
 
-
 CHECK_SETS = (
     *("lowlight/DICM16", "lowlight/LOL-eval8", "lowlight/LIME", "derain/Rain100L-40", "derain/Rain100H-40"),
     *("derain/real", "denoise/CBSD68-34", "denoise/PolyU-9", "denoise/Kodak24-12", "raindrop/Qian-3", "raindrop/real"),

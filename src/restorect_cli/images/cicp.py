@@ -244,6 +244,13 @@ def made_profile(name: str, corners: Chromaticities, curve: Curve, bands: int) -
     return header.ljust(128, b"\0") + table + body
 
 
+def rgb_to_xyz(primaries: int) -> NDArray[np.float64]:
+    """Linear RGB of these primaries (a number of H.273) → XYZ relative to D50, 3×3."""
+    found = _matrix(PRIMARIES[primaries][1])
+    assert found is not None  # those of the table span colours
+    return found[0]
+
+
 def _matrix(corners: Chromaticities) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """RGB → XYZ relative to D50 (3×3, a column per primary) and the adaptation in it; None where there is none."""
     if any(not -1 <= value <= 2 for value in corners) or min(corners[1::2]) <= 1e-4:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import mmap
 import os
 import stat
+import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,7 +21,8 @@ import numpy as np
 
 from ..errors import InputError, UnavailableError
 from ..names import READABLE
-from . import cicp, containers, exif
+from ..one_line import folded
+from . import cicp, containers, exif, tiff_colour
 from . import colour as colours
 from .bitmaps import decode_bitmap
 from .netpbm import decode_netpbm, is_netpbm
@@ -191,7 +193,11 @@ def _decode(source: _Source, max_pixels: int) -> Picture:
         how = " by a general press profile, for want of a usable one in the file" if general else ""
         notes.append(f"converted from {image.interpretation.upper()} to sRGB{how}")
         image, icc = _to_srgb(image), None
-    samples = _samples(source, image)
+    tiff_kind = tiff_colour.own_kind(source.data) if source.format == "tiff" else ""
+    if tiff_kind in tiff_colour.LABS.values():
+        notes.append(f"converted from {tiff_kind} to sRGB")
+        icc = None
+    samples = _tiff_samples(source) if tiff_kind else _samples(source, image)
     if samples.dtype == np.float32:
         _check_values(source.name, samples)
     samples = _upright(samples, _field(image, "orientation", 1)) if not is_upright else samples
@@ -228,14 +234,20 @@ def _colour(source: _Source, icc: bytes | None, pixels: Pixels) -> tuple[Pixels,
 
 
 def _opened(source: _Source) -> Any:
-    """The image, header read. Raises InputError for a TIFF of Lab colours that libvips does not know, pyvips.Error."""
+    """The image, header read. Raises InputError for a TIFF of colours that are not supported, pyvips.Error."""
+    if source.format == "tiff" and (reason := tiff_colour.refusal(source.data)):
+        raise InputError(f"cannot read {source.name}, {reason}", "save it as RGB")
+    if source.format == "tiff" and tiff_colour.own_kind(source.data) in tiff_colour.LABS.values():
+        return tiff_colour.as_rgb(source.data)
+    return source.open()
+
+
+def _tiff_samples(source: _Source) -> Pixels:
+    """Of a TIFF in YCbCr or Lab. Raises InputError, pyvips.Error."""
     try:
-        return source.open()
-    except pyvips.Error:
-        if source.format == "tiff" and exif.photometric(source.data) in exif.LAB_KINDS:
-            problem = f"cannot read {source.name}, this kind of Lab TIFF is not supported"
-            raise InputError(problem, "save it as RGB") from None
-        raise
+        return tiff_colour.samples(source.data)
+    except (OSError, SyntaxError, ValueError, struct.error) as error:
+        raise InputError(f"cannot read {source.name}, {DAMAGED} ({folded(error)})", "get a complete copy") from None
 
 
 def _facts(source: _Source, image: Any, turned: bool, notes: list[str]) -> Meta:
@@ -247,9 +259,8 @@ def _facts(source: _Source, image: Any, turned: bool, notes: list[str]) -> Meta:
     if source.format == "tiff":
         block, iptc = exif.from_tiff(source.data), exif.iptc_from_tiff(source.data)
     if block is not None:
-        block = exif.prepare(block, turned)
-        if block is None:
-            notes.append("the EXIF block is damaged and was left out")
+        block, problems = exif.prepare(block, turned)
+        notes.extend(problems)
     dpi = _dpi(source, image, head, block)
     is_jpeg, subsample = source.format == "jpeg", _field(image, "jpeg-chroma-subsample", None)
     return Meta(
