@@ -21,7 +21,7 @@ ORIENTATION = 0x0112
 EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
 THUMBNAIL_OFFSET, THUMBNAIL_BYTES = 0x0201, 0x0202
 SIZES_THAT_TURN = ((0x0100, 0x0101), (0xA002, 0xA003))  # width and height, of the image and of the EXIF pixel area
-IPTC = 0x83BB
+IPTC, PHOTOSHOP = 0x83BB, 0x8649
 
 # What describes the photograph in a TIFF's first directory; the other tags describe how the file stores its pixels.
 DESCRIPTIVE = frozenset(
@@ -193,8 +193,17 @@ def from_tiff(file: Block) -> bytes | None:
 
 def iptc_from_tiff(file: Block) -> bytes | None:
     """IPTC-IIM records of a TIFF file."""
+    return _bytes_of(file, IPTC)
+
+
+def photoshop_from_tiff(file: Block) -> bytes | None:
+    """Photoshop's image resources of a TIFF file."""
+    return _bytes_of(file, PHOTOSHOP)
+
+
+def _bytes_of(file: Block, tag: int) -> bytes | None:
     try:
-        found = [e for e in entries(file, first_offset(file)) if e.tag == IPTC]
+        found = [e for e in entries(file, first_offset(file)) if e.tag == tag]
     except (ValueError, struct.error):
         return None
     return bytes(file[found[0].value : found[0].value + found[0].size]) if found else None
@@ -221,15 +230,16 @@ def rationals(file: Block, tag: int) -> tuple[float, ...]:
         return ()
 
 
-def attach_to_tiff(file: bytes, exif: bytes | None, iptc: bytes | None) -> bytes:
-    """The TIFF file with the descriptive fields, the EXIF and GPS directories and the IPTC records added.
+def attach_to_tiff(file: bytes, exif: bytes | None, iptc: bytes | None, photoshop: bytes | None = None) -> bytes:
+    """The TIFF file with descriptive fields, EXIF and GPS directories, IPTC records and Photoshop resources added.
 
     A new first directory is appended that repeats the file's own fields and holds these too.
     """
     order = byte_order(file)
     tree: dict[int, list[Field]] = _read_tree(exif) if exif else {0: []}
-    if iptc:
-        tree[0] = [*tree[0], Field(IPTC, 7, len(iptc), iptc, order)]
+    for tag, data in ((IPTC, iptc), (PHOTOSHOP, photoshop)):
+        if data:
+            tree[0] = [*tree[0], Field(tag, 7 if tag == IPTC else 1, len(data), data, order)]
     return _with_new_first(file, tree, [cell for cell in _own_entries(file) if cell[0] not in (EXIF_IFD, GPS_IFD)])
 
 

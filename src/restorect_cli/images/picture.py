@@ -48,7 +48,8 @@ class Meta:
     png_colour: bytes = b""  # gAMA, cHRM and sRGB chunks of a PNG
     exif: bytes | None = None  # TIFF structure without the b"Exif\0\0" prefix; upright, no thumbnail
     xmp: bytes | None = None
-    iptc: bytes | None = None  # IPTC-IIM records (captions, keywords); JPEG and TIFF hold them
+    iptc: bytes | None = None  # IPTC-IIM records (captions, keywords); JPEG, TIFF and PNG hold them
+    photoshop: bytes | None = None  # Photoshop's image resources but for IPTC and those that no longer hold
     dpi: tuple[float, float] | None = None  # horizontal, vertical; None where the file says nothing
 
     # how the source was packed

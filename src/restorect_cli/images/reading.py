@@ -22,11 +22,13 @@ import numpy as np
 from ..errors import InputError, UnavailableError
 from ..names import READABLE
 from ..one_line import folded
-from . import cicp, containers, exif, tiff_colour
+from . import cicp, containers, exif, photoshop, tiff_colour
 from . import colour as colours
+from . import xmp as extended_xmp
 from .bitmaps import decode_bitmap
 from .netpbm import decode_netpbm, is_netpbm
 from .picture import Meta, Picture, Pixels
+from .png_profiles import raw_profiles
 from .vips import from_vips, pyvips
 
 MAX_PIXELS = 250_000_000
@@ -183,8 +185,8 @@ def _decode(source: _Source, max_pixels: int) -> Picture:
     frames = containers.png_frames(bytes(source.data[:HEAD_BYTES])) if is_png else _field(image, "n-pages", 1)
     if frames > 1:
         notes.append(f"the file holds {frames} images; only the first is restored")
-    is_upright = _field(image, "orientation", 1) in (0, 1)
-    turned = _field(image, "orientation", 1) in (5, 6, 7, 8)
+    orientation = _orientation(source, image)
+    turned = orientation in (5, 6, 7, 8)
     facts = _facts(source, image, turned, notes)
     icc = _field(image, "icc-profile-data", None)
 
@@ -200,7 +202,7 @@ def _decode(source: _Source, max_pixels: int) -> Picture:
     samples = _tiff_samples(source) if tiff_kind else _samples(source, image)
     if samples.dtype == np.float32:
         _check_values(source.name, samples)
-    samples = _upright(samples, _field(image, "orientation", 1)) if not is_upright else samples
+    samples = _upright(samples, orientation) if orientation not in (0, 1) else samples
 
     bands = samples.shape[2]
     has_alpha = bands in (2, 4)
@@ -250,14 +252,35 @@ def _tiff_samples(source: _Source) -> Pixels:
         raise InputError(f"cannot read {source.name}, {DAMAGED} ({folded(error)})", "get a complete copy") from None
 
 
+def _orientation(source: _Source, image: Any) -> int:
+    """EXIF's number; of a PNG also where its EXIF is stored as text, which libvips does not look into."""
+    if source.format == "png" and not image.get_typeof("exif-data"):
+        return exif.number(raw_profiles(source.data).get("exif", b""), exif.ORIENTATION) or 1
+    return int(_field(image, "orientation", 1))
+
+
 def _facts(source: _Source, image: Any, turned: bool, notes: list[str]) -> Meta:
     """What the header says beside the pixels; sizes and bits are filled in later."""
     head = bytes(source.data[:HEAD_BYTES])
     block, xmp = _field(image, "exif-data", None), _field(image, "xmp-data", None)
-    photoshop = _field(image, "iptc-data", None)
-    iptc = containers.iptc_from_photoshop(photoshop) if photoshop else None
+    resources, iptc = b"", None
     if source.format == "tiff":
         block, iptc = exif.from_tiff(source.data), exif.iptc_from_tiff(source.data)
+        resources = exif.photoshop_from_tiff(source.data) or b""
+    elif source.format == "jpeg":
+        segments = list(containers.jpeg_segments(source.data))
+        resources = photoshop.of_jpeg(segments)
+        if xmp:
+            xmp, problem = extended_xmp.joined(xmp, segments)
+            notes.extend([problem] if problem else [])
+    elif source.format == "png":
+        profiles = raw_profiles(source.data)
+        block, xmp = block or profiles.get("exif"), xmp or profiles.get("xmp")
+        resources = profiles.get("iptc", b"")
+        if not resources.startswith(b"8BIM"):
+            resources, iptc = b"", resources or None
+    kept, captions, problems = photoshop.sorted_out(resources, turned)
+    notes.extend(problems)
     if block is not None:
         block, problems = exif.prepare(block, turned)
         notes.extend(problems)
@@ -271,7 +294,8 @@ def _facts(source: _Source, image: Any, turned: bool, notes: list[str]) -> Meta:
         sample_bits=_field(image, "bits-per-sample", 8),
         exif=block,
         xmp=containers.upright_xmp(xmp) if xmp else None,
-        iptc=iptc,
+        iptc=iptc or captions,
+        photoshop=kept,
         dpi=(dpi[1], dpi[0]) if dpi and turned else dpi,
         has_text=source.format == "png" and containers.png_has_text(source.data),
         jpeg_quality=containers.jpeg_quality(head) if is_jpeg else None,
