@@ -209,7 +209,7 @@ def test_jpeg_is_written_with_its_own_quality_and_sampling() -> None:
     for subsampling, is_subsampled in ((0, False), (2, True)):
         source = read(save(RGB, "jpeg", quality=83, subsampling=subsampling))
         again = read(encode(source)).meta
-        assert (again.jpeg_quality, again.jpeg_subsampled) == (83, is_subsampled)
+        assert (again.jpeg_quality, again.jpeg_sampling) == (83, (2, 2) if is_subsampled else (1, 1))
 
 
 def test_jpeg_quality_has_a_floor_and_can_be_set() -> None:

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 
 JPEG_SEGMENT_MAX = 65533  # bytes of payload: the two-byte length counts itself
+ICC_HEADER = b"ICC_PROFILE\0"
 EXIF_HEADER = b"Exif\0\0"
 XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
 
@@ -83,12 +84,12 @@ def with_jpeg_metadata(
     head, rest = file[:2], file[2:]
     if rest[:2] == b"\xff\xe0" and rest[4:9] == b"JFIF\0":  # the encoder's own, whose density is made up
         rest = rest[2 + struct.unpack_from(">H", rest, 2)[0] :]
-    head += _jpeg_segment(0xE0, b"JFIF\0\1\1" + struct.pack(">BHHBB", unit, x, y, 0, 0))
+    head += jpeg_segment(0xE0, b"JFIF\0\1\1" + struct.pack(">BHHBB", unit, x, y, 0, 0))
     if exif:
-        head += _jpeg_segment(0xE1, EXIF_HEADER + exif)
+        head += jpeg_segment(0xE1, EXIF_HEADER + exif)
     if xmp:
-        head += _jpeg_segment(0xE1, XMP_HEADER + xmp)
-    return head + b"".join(_jpeg_segment(marker, payload) for marker, payload in more) + rest
+        head += jpeg_segment(0xE1, XMP_HEADER + xmp)
+    return head + b"".join(jpeg_segment(marker, payload) for marker, payload in more) + rest
 
 
 def exif_fits_jpeg(exif: bytes | None) -> bool:
@@ -96,7 +97,7 @@ def exif_fits_jpeg(exif: bytes | None) -> bool:
     return exif is None or len(exif) + len(EXIF_HEADER) <= JPEG_SEGMENT_MAX
 
 
-def _jpeg_segment(marker: int, payload: bytes) -> bytes:
+def jpeg_segment(marker: int, payload: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, marker, len(payload) + 2) + payload
 
 

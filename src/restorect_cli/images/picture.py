@@ -55,7 +55,7 @@ class Meta:
     # how the source was packed
     has_text: bool = False  # a PNG's text chunks, which are not carried into the result
     jpeg_quality: int | None = None  # 1..100, estimated from the quantisation table
-    jpeg_subsampled: bool | None = None  # True 4:2:0, False 4:4:4
+    jpeg_sampling: tuple[int, int] | None = None  # pixels, across and down, for a sample of colour: (2, 1) is 4:2:2
     is_lossless: bool = True  # False for JPEG, AVIF and lossy WebP
 
     frames: int = 1  # of an animation, or pages; only the first is read

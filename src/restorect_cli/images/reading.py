@@ -22,7 +22,7 @@ import numpy as np
 from ..errors import InputError, UnavailableError
 from ..names import READABLE
 from ..one_line import folded
-from . import cicp, containers, exif, photoshop, tiff_colour
+from . import cicp, containers, exif, jpeg_sampling, photoshop, tiff_colour
 from . import colour as colours
 from . import xmp as extended_xmp
 from .bitmaps import decode_bitmap
@@ -285,7 +285,8 @@ def _facts(source: _Source, image: Any, turned: bool, notes: list[str]) -> Meta:
         block, problems = exif.prepare(block, turned)
         notes.extend(problems)
     dpi = _dpi(source, image, head, block)
-    is_jpeg, subsample = source.format == "jpeg", _field(image, "jpeg-chroma-subsample", None)
+    is_jpeg = source.format == "jpeg"
+    sampled = jpeg_sampling.sampling(containers.jpeg_segments(source.data)) if is_jpeg else None
     return Meta(
         format=source.format,
         width=0,
@@ -299,7 +300,7 @@ def _facts(source: _Source, image: Any, turned: bool, notes: list[str]) -> Meta:
         dpi=(dpi[1], dpi[0]) if dpi and turned else dpi,
         has_text=source.format == "png" and containers.png_has_text(source.data),
         jpeg_quality=containers.jpeg_quality(head) if is_jpeg else None,
-        jpeg_subsampled=(subsample != "4:4:4") if subsample else None,
+        jpeg_sampling=(sampled[1], sampled[0]) if sampled and turned else sampled,
         is_lossless={"jpeg": False, "avif": False, "webp": containers.webp_is_lossless(head)}.get(source.format, True),
     )
 

@@ -18,11 +18,11 @@ import numpy as np
 
 from ..errors import DiskFullError, OutputError
 from ..one_line import folded
-from . import cicp, containers, exif, photoshop
+from . import cicp, containers, exif, jpeg_sampling, photoshop
 from . import xmp as extended_xmp
 from .picture import DEPTHS, Meta, Picture, Pixels, WriteOptions, output_bits, output_format, to_depth
 from .png_profiles import iptc_chunk
-from .vips import pyvips, to_vips
+from .vips import from_vips, pyvips, to_vips
 
 # Without a source quality to keep. 92 is where the loss of a JPEG drowns in what a restoration is good for; AVIF and
 # WebP count differently, these give about the same PSNR. A source of lower quality than the floor is not followed
@@ -299,8 +299,13 @@ def _quality(format: str, meta: Meta, options: WriteOptions) -> int:
 
 
 def _save_jpeg(image: Any, meta: Meta, options: WriteOptions, carried: _Carried) -> bytes:
-    subsample = {True: "on", False: "off", None: "auto"}[meta.jpeg_subsampled if options.quality is None else None]
-    file = image.jpegsave_buffer(Q=_quality("jpeg", meta, options), subsample_mode=subsample, keep="icc")
+    sampled = meta.jpeg_sampling if options.quality is None else None
+    quality = _quality("jpeg", meta, options)
+    if image.bands == 3 and sampled is not None and sampled not in jpeg_sampling.ENCODERS_OWN:
+        file = jpeg_sampling.encode(from_vips(image), sampled, quality, carried.icc)
+    else:
+        mode = {(1, 1): "off", (2, 2): "on"}.get(sampled or (0, 0), "auto")
+        file = image.jpegsave_buffer(Q=quality, subsample_mode=mode, keep="icc")
     xmp, extension = (extended_xmp.split(carried.xmp) if carried.xmp else None) or (None, ())
     resources = photoshop.jpeg_payloads(photoshop.with_iptc(carried.photoshop, carried.iptc))
     more = [*((0xE1, payload) for payload in extension), *((0xED, payload) for payload in resources)]
