@@ -23,6 +23,7 @@ from .options import (
     Device,
     Ensemble,
     Json,
+    KeepTimes,
     Model,
     Quality,
     Quiet,
@@ -166,6 +167,7 @@ def batch(
     quality: Quality = None,
     depth: Depth = None,
     strip: Strip = "none",
+    keep_times: KeepTimes = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -207,6 +209,7 @@ def batch(
         quality=quality,
         depth=depth,
         strip=strip,
+        keep_times=keep_times,
     )
 
     from ..batch.run import Batch, Options

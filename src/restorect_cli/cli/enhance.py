@@ -16,6 +16,7 @@ from .options import (
     Device,
     Ensemble,
     Json,
+    KeepTimes,
     Model,
     Quality,
     Quiet,
@@ -77,6 +78,7 @@ def enhance(
         bool, typer.Option("--overwrite", help="Replace files that exist, the input itself included if OUT names it.")
     ] = False,
     strip: Strip = "none",
+    keep_times: KeepTimes = False,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Annotated[
@@ -121,6 +123,7 @@ def enhance(
         quality=quality,
         depth=depth,
         strip=strip,
+        keep_times=keep_times,
         overwrite=overwrite,
     )
 

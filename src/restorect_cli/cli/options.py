@@ -121,6 +121,10 @@ Strip = Annotated[
     ),
 ]
 
+KeepTimes = Annotated[
+    bool, typer.Option("--keep-times", help="Give each result the times of its input, of last access and last change.")
+]
+
 Json = Annotated[
     bool, typer.Option("--json", help="Print JSON on standard output, one object per line, instead of text.")
 ]

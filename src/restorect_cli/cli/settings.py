@@ -25,6 +25,7 @@ def read_settings(
     quality: int | None,
     depth: str | None,
     strip: str,
+    keep_times: bool = False,
     overwrite: bool = False,
 ) -> Settings:
     """Raises UsageError for a word that is no choice, and for what does not go together."""
@@ -56,5 +57,6 @@ def read_settings(
             depth=cast(Literal[8, 16] | None, int(depth) if depth else None),
             strip=cast(Literal["none", "gps", "all"], strip),
             overwrite=overwrite,
+            keep_times=keep_times,
         ),
     )

@@ -80,6 +80,7 @@ class WriteOptions:
     depth: Literal[8, 16] | None = None  # None: the source's, as far as the format holds it
     strip: Literal["none", "gps", "all"] = "none"  # "all" keeps only the colour profile
     overwrite: bool = False
+    keep_times: bool = False  # the result gets the source's times, see files.keep_times
 
     def __post_init__(self) -> None:
         if self.format is not None and self.format not in WRITABLE:
