@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from conftest import DISPLAY_P3_LIKE, XMP, exif_block, noise, pillow, save
 from PIL import Image
+from support.tiffs import plain
 
 from restorect_cli.errors import InputError
 from restorect_cli.images.picture import Picture, WriteOptions
@@ -39,6 +40,12 @@ SEEDS = {
     "gif": save(RGB.quantize(16), "gif", save_all=True, append_images=[RGB.rotate(90).quantize(8)]),
     "bmp": save(RGB, "bmp"),
     "ppm": save(RGB, "ppm"),
+    "pam 16": b"P7\nWIDTH 4\nHEIGHT 4\nDEPTH 4\nMAXVAL 999\nTUPLTYPE RGB_ALPHA\nENDHDR\n" + bytes(128),
+    "pfm": b"PF\n4 4\n-1\n" + bytes(192),
+    "tiff lab": plain(noise(8, 8), 10),
+    "tiff ycbcr": plain(noise(8, 8), 6),
+    "bigtiff": plain(noise(8, 8), 2, {0x010F: (2, b"A maker of cameras\0"), 0x0112: (3, 6)}, big=True),
+    "jpeg 4:2:2": save(RGB, "jpeg", subsampling=1),
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 import pytest
 from conftest import gradient, noise
@@ -9,8 +11,10 @@ from support.cases import case
 from support.tiffs import RATIONAL, SHORT, SRATIONAL, Array, picture_fields, plain, tiff
 
 from restorect_cli.errors import InputError
+from restorect_cli.images.picture import WriteOptions
 from restorect_cli.images.reading import read
 from restorect_cli.images.tiff_colour import lab_to_srgb
+from restorect_cli.images.writing import encode
 
 LUMA_601, LUMA_709 = (0.299, 0.587, 0.114), (0.2126, 0.7152, 0.0722)
 FULL, VIDEO = (0, 255, 128, 255, 128, 255), (16, 235, 128, 240, 128, 240)
@@ -125,6 +129,32 @@ def test_cut_files_are_refused(photometric: int) -> None:
     cut = whole[:8] + whole[400:]
     with pytest.raises(InputError):
         read(cut)
+
+
+def test_an_absurd_resolution_is_none() -> None:
+    source = read(plain(noise(4, 4), 2, {0x011A: (RATIONAL, [(4000000000, 1)]), 0x011B: (RATIONAL, [(1, 1)])}))
+    assert source.meta.dpi is None and read(encode(source, WriteOptions(format="png"))).meta.dpi is None
+
+
+@pytest.mark.parametrize("part", [0.2, 0.5, 0.9])
+def test_cut_ycbcr_is_refused_quietly(part: float, capfd: pytest.CaptureFixture[str]) -> None:
+    file = plain(noise(32, 32), 6)
+    fields_first = tiff_with_fields_first(file, len(file) - int(part * 32 * 32 * 3))
+    with pytest.raises(InputError, match="damaged or cut short"):
+        read(fields_first)
+    assert capfd.readouterr() == ("", "")
+
+
+def tiff_with_fields_first(file: bytes, start: int) -> bytes:
+    """The file with its strip said to begin so late that it runs past the end."""
+    fields = {0x0111: struct.pack("<I", start)}
+    out = bytearray(file)
+    at = struct.unpack_from("<I", file, 4)[0]
+    for entry in range(at + 2, at + 2 + 12 * struct.unpack_from("<H", file, at)[0], 12):
+        tag = struct.unpack_from("<H", file, entry)[0]
+        if tag in fields:
+            out[entry + 8 : entry + 12] = fields[tag]
+    return bytes(out)
 
 
 def test_cases() -> None:

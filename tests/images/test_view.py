@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from conftest import ADOBE_LIKE, DISPLAY_P3_LIKE, GREY_GAMMA_18, Array, gradient, noise, picture
 from PIL import ImageCms
+from support.cases import case
 
 from restorect_cli.errors import OutputError
 from restorect_cli.images import icc
 from restorect_cli.images import view as color
 from restorect_cli.images.picture import Picture
+from restorect_cli.images.reading import read
 from restorect_cli.images.view import WorkingView
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -99,6 +101,13 @@ def test_grey_stored_as_rgb_stays_grey(dtype: str, profile: bytes | None, alpha:
     np.testing.assert_array_equal(red, green)
     np.testing.assert_array_equal(red, blue)
     assert not np.array_equal(red, grey[..., 0])
+
+
+def test_the_case_of_black_and_white_as_rgb() -> None:
+    source = read(case("bw-as-rgb-dark.png"))
+    view = WorkingView(source)
+    view.apply(0, view.window(0, view.height, 0, view.width) * np.float32((3, 2, 1)))
+    assert (np.ptp(view.result().pixels, axis=2) == 0).all()
 
 
 def test_one_coloured_pixel_makes_a_colour_picture() -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 Block = bytes | bytearray | mmap.mmap
 
 TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+NUMBERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 BIG_TYPES = (16, 17, 18)  # of BigTIFF alone
 HEADERS = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True), b"MM\0+": (">", True)}
 
@@ -217,6 +218,16 @@ def number(file: Block, tag: int) -> int | None:
         return None
 
 
+def numbers(file: Block, tag: int) -> tuple[int, ...]:
+    """All values of a field of whole numbers in a TIFF file's first directory; empty where it has none."""
+    try:
+        field = next((e for e in entries(file, first_offset(file)) if e.tag == tag and e.type in NUMBERS), None)
+        code = None if field is None else f"{byte_order(file)}{field.count}{NUMBERS[field.type]}"
+        return () if field is None or code is None else struct.unpack_from(code, file, field.value)
+    except (ValueError, struct.error):
+        return ()
+
+
 def rationals(file: Block, tag: int) -> tuple[float, ...]:
     """The values of a field of fractions in a TIFF file's first directory; empty where it has none."""
     try:
@@ -329,7 +340,7 @@ def _patch(out: bytearray, order: str, directory: int, tag: int, target: int) ->
 
 
 def _number(block: Block, field: Entry) -> int:
-    code = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}.get(field.type)
+    code = NUMBERS.get(field.type)
     if code is None or field.count < 1:
         raise ValueError("not a whole number")
     return int(struct.unpack_from(byte_order(block) + code, block, field.value)[0])

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError
+from ..one_line import folded
 from .picture import FULL_SCALE, Meta, Picture, Pixels
 
 Data = bytes | mmap.mmap
@@ -74,7 +75,7 @@ def decode_netpbm(data: Data, name: str, check_size: Callable[[int, int], None])
         check_size(header.width, header.height)
         samples = _text_samples(data, header) if header.is_text else _binary_samples(data, header)
     except (ValueError, IndexError) as error:
-        problem = f"cannot read {name}, the file is damaged or cut short ({error})"
+        problem = f"cannot read {name}, the file is damaged or cut short ({folded(error)})"
         raise InputError(problem, "get a complete copy") from None
     has_more = not header.is_text and is_netpbm(data[header.start + header.size :][:3].lstrip())
     alpha = np.ascontiguousarray(samples[:, :, -1]) if header.has_alpha else None
@@ -107,9 +108,9 @@ def _header(head: bytes) -> _Header:
         at = match.end()
     width, height = _whole(fields[0], 1, 1 << 31), _whole(fields[1], 1, 1 << 31)
     if magic in (b"PF", b"Pf"):
-        scale = float(fields[2])
+        scale = float(fields[2]) if re.fullmatch(rb"[-+]?[0-9.]{1,20}(?:[eE][-+]?[0-9]{1,3})?", fields[2]) else 0.0
         if not np.isfinite(scale) or scale == 0:
-            raise _BadHeaderError("the scale of a PFM cannot be zero")
+            raise _BadHeaderError("the scale of a PFM is no number, or zero")
         order = "<" if scale < 0 else ">"  # its amount is a unit of light that nothing here asks for
         return _Header(magic, width, height, 3 if magic == b"PF" else 1, False, 0, order, at + 1)
     maximum = 1 if count == 2 else _whole(fields[2], 1, 65535)

@@ -37,6 +37,7 @@ HEAD_BYTES = 1 << 20  # enough to reach a JPEG's quantisation table behind its m
 MAX_SAMPLE = 1000  # of a float file: highlights of a scene reach a hundred times white; float32 computes safely so far
 STREAM_BYTES = 2_000_000_000  # what is read of a pipe or device, which may never end
 ROWS_AT_ONCE = 256
+MAX_DPI = 1e6  # more is a slip, and goes into no field of a PNG
 
 STANDARD_INPUT = "the image on standard input"
 
@@ -314,7 +315,8 @@ def _dpi(source: _Source, image: Any, head: bytes, block: bytes | None) -> tuple
         dpi = containers.png_dpi(head)
     elif source.format == "tiff" and not image.xres == image.yres == 1.0:  # libvips' word for "not said"
         dpi = (image.xres * 25.4, image.yres * 25.4)
-    return dpi or (exif.resolution(block) if block else None)
+    dpi = dpi or (exif.resolution(block) if block else None)
+    return dpi if dpi and max(dpi) <= MAX_DPI else None
 
 
 def _field(image: Any, name: str, default: Any) -> Any:

@@ -116,6 +116,7 @@ def as_rgb(file: Data) -> Any:
 def _through_libtiff(file: Data) -> Pixels:
     from PIL import Image, TiffImagePlugin
 
+    _check_strips(file)
     upright = _with_numbers(file, {exif.ORIENTATION: 1})  # Pillow would turn it; the caller does
     with _READING, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of tags that it does not like, and of sizes, which are checked before
@@ -128,6 +129,15 @@ def _through_libtiff(file: Data) -> Pixels:
             raise ValueError(str(error)) from None
         finally:
             TiffImagePlugin.READ_LIBTIFF = before
+
+
+def _check_strips(file: Data) -> None:
+    """That the pixels are all there: libtiff prints where they are not. Raises ValueError."""
+    starts = exif.numbers(file, 0x0111) or exif.numbers(file, 0x0144)  # of strips, of tiles
+    sizes = exif.numbers(file, 0x0117) or exif.numbers(file, 0x0145)
+    is_whole = bool(starts) and len(starts) == len(sizes) and min(sizes) > 0
+    if not is_whole or any(start + size > len(file) for start, size in zip(starts, sizes, strict=True)):
+        raise ValueError("the pixels are not all there")
 
 
 def _with_numbers(file: Data, numbers: dict[int, int]) -> bytes:
