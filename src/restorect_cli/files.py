@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
@@ -186,7 +187,8 @@ class Repairer:
         on_choice(decoded.chosen)
         result = self.restore(decoded.view, decoded.chosen.task, progress)
         if job.target is not None:
-            images.write(result, job.target, self.settings.write)
+            with keep_times(job.source if self.settings.write.keep_times else None, job.target):
+                images.write(result, job.target, self.settings.write)
         elif to_stream is not None:
             to_stream(images.encode(result, self.settings.write))
         return self.outcome(decoded, job.input_name, job.output_name, time.perf_counter() - began)
@@ -247,6 +249,7 @@ def restore_file(
     overwrite: bool = False,
     accept_truncated: bool = False,
     half_size: bool = False,
+    keep_times: bool = False,
 ) -> Outcome:
     """Restore the picture in `src` into `dst`; task "auto" measures whether it is dark or noisy.
 
@@ -255,7 +258,9 @@ def restore_file(
     existing `dst` is only replaced with `overwrite`), UsageError, ModelError or DeviceError; no
     half-written file is left.
     """
-    write = WriteOptions(format=format, quality=quality, depth=depth, strip=strip, overwrite=overwrite)
+    write = WriteOptions(
+        format=format, quality=quality, depth=depth, strip=strip, overwrite=overwrite, keep_times=keep_times
+    )
     reading = ReadOptions(accept_truncated=accept_truncated, half_size=half_size)
     settings = Settings(task, model, steps, ensemble, strength, device, threads, tile, precision, write, reading)
     return Repairer(settings).run(Job(Path(src), Path(dst)))
@@ -272,6 +277,25 @@ def _check_replaceable(job: Job, meta: Meta) -> None:
     else:
         return
     raise OutputError(problem, "choose another name with -o")
+
+
+@contextmanager
+def keep_times(source: Path | None, target: Path) -> Iterator[None]:
+    """Give the file that is written inside the times of access and change that `source` had before; None: leave them.
+
+    Raises OutputError.
+    """
+    try:
+        before = None if source is None else os.stat(source)
+    except OSError as error:
+        raise OutputError(f"cannot read the times of {source} ({error.strerror})", "leave out --keep-times") from error
+    yield
+    if before is not None:
+        try:
+            os.utime(target, ns=(before.st_atime_ns, before.st_mtime_ns))
+        except OSError as error:
+            problem = f"{target} was written, but cannot be given the times of {source} ({error.strerror})"
+            raise OutputError(problem, "leave out --keep-times") from error
 
 
 def _replaces_its_source(job: Job) -> bool:

@@ -25,7 +25,7 @@ WRITABLE: tuple[str, ...] = ("jpeg", "png", "tiff", "webp", "avif")
 READABLE: tuple[str, ...] = (*WRITABLE, "gif", "bmp", "ppm", "raw", "heif")
 
 # What counts as a picture in a folder: what we write and what else is read. Hidden files never do (`is_picture`).
-EXTENSIONS = frozenset({*FORMATS, ".gif", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm"})
+EXTENSIONS = frozenset({*FORMATS, ".gif", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".pfm"})
 
 # Photographs that only `enhance` and `batch` take, with the extra `raw` or with pillow-heif.
 RAW_EXTENSIONS = frozenset(

@@ -13,6 +13,7 @@ import pytest
 from conftest import DISPLAY_P3_LIKE, XMP, exif_block, noise, pillow, save
 from PIL import Image
 from support.jpegs import mpo, ultra_hdr
+from support.tiff_fields import plain
 from support.tiffs import dng, mosaic, rgb_page, tiff
 
 from restorect_cli.errors import InputError
@@ -47,6 +48,12 @@ SEEDS = {
     "tiff thumbnail first": tiff(rgb_page(noise(6, 10), subfile=1), rgb_page(noise(24, 40))),
     "tiff float64": tiff(rgb_page(noise(24, 40, dtype="float32").astype("<f8"))),
     **({"dng": dng(mosaic(noise(24, 40, dtype="float32")))} if find_spec("rawpy") else {}),
+    "pam 16": b"P7\nWIDTH 4\nHEIGHT 4\nDEPTH 4\nMAXVAL 999\nTUPLTYPE RGB_ALPHA\nENDHDR\n" + bytes(128),
+    "pfm": b"PF\n4 4\n-1\n" + bytes(192),
+    "tiff lab": plain(noise(8, 8), 10),
+    "tiff ycbcr": plain(noise(8, 8), 6),
+    "bigtiff": plain(noise(8, 8), 2, {0x010F: (2, b"A maker of cameras\0"), 0x0112: (3, 6)}, big=True),
+    "jpeg 4:2:2": save(RGB, "jpeg", subsampling=1),
 }
 
 HOLD_MORE = ("jpeg ultra hdr", "jpeg mpo")  # the picture may be whole and what is behind it cut

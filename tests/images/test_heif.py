@@ -167,7 +167,7 @@ class TestDecoded:
         data = self.heic(
             np.full((64, 64, 3), 30000, np.uint16), "RGB;16", transfer_characteristics=16, color_primaries=9
         )
-        with pytest.raises(InputError, match="HDR picture .PQ"):
+        with pytest.raises(InputError, match="HDR .PQ"):
             read(data)
 
     def test_any_bytes_are_refused_in_one_line(self) -> None:

@@ -12,6 +12,8 @@ from ..images.picture import ReadOptions
 from ..models import store
 from ..names import SIZES
 
+NO_PIXELS = ("overwrite", "keep_times")  # options that leave what is in the file the same
+
 
 def student_hash(student: store.Student) -> str:
     """SHA-256 over the graphs of a student: another hash, other weights."""
@@ -42,7 +44,7 @@ def settings_hash(settings: Settings, hashes: dict[str, str]) -> str:
         "ensemble": settings.ensemble,
         "strength": settings.strength,
         "precision": settings.precision,
-        "write": {name: value for name, value in asdict(settings.write).items() if name != "overwrite"},
+        "write": {name: value for name, value in asdict(settings.write).items() if name not in NO_PIXELS},
         "students": hashes,
         **({"read": asdict(settings.read)} if settings.read != ReadOptions() else {}),  # so that older records hold
     }

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from .. import images
 from ..errors import DeviceError, DiskFullError, InputError, OutputError, RestorectError, UnavailableError
-from ..files import Decoded, Outcome, Repairer
+from ..files import Decoded, Outcome, Repairer, keep_times
 from ..images.picture import Picture
 from ..one_line import folded
 from .leftovers import temporary_prefix
@@ -96,7 +96,8 @@ def encode(work: Work, repairer: Repairer, restored: Restored) -> Outcome:
     def write() -> Outcome:
         options = replace(repairer.settings.write, overwrite=work.item.replace)
         make_folder(work.target.parent)
-        images.write(restored.picture, work.target, options, temporary_prefix=temporary_prefix(work.item.output))
+        with keep_times(work.source if options.keep_times else None, work.target):
+            images.write(restored.picture, work.target, options, temporary_prefix=temporary_prefix(work.item.output))
         return restored.outcome
 
     return _alone(work, write)

@@ -25,6 +25,7 @@ from .options import (
     Ensemble,
     HalfSize,
     Json,
+    KeepTimes,
     Model,
     Quality,
     Quiet,
@@ -170,6 +171,7 @@ def batch(
     strip: Strip = "none",
     accept_truncated: AcceptTruncated = False,
     half_size: HalfSize = False,
+    keep_times: KeepTimes = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -213,6 +215,7 @@ def batch(
         strip=strip,
         accept_truncated=accept_truncated,
         half_size=half_size,
+        keep_times=keep_times,
     )
 
     from ..batch.run import Batch, Options

@@ -18,6 +18,7 @@ from .options import (
     Ensemble,
     HalfSize,
     Json,
+    KeepTimes,
     Model,
     Quality,
     Quiet,
@@ -82,6 +83,7 @@ def enhance(
     strip: Strip = "none",
     accept_truncated: AcceptTruncated = False,
     half_size: HalfSize = False,
+    keep_times: KeepTimes = False,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Annotated[
@@ -128,6 +130,7 @@ def enhance(
         strip=strip,
         accept_truncated=accept_truncated,
         half_size=half_size,
+        keep_times=keep_times,
         overwrite=overwrite,
     )
 

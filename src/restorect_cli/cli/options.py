@@ -132,6 +132,9 @@ HalfSize = Annotated[
     bool,
     typer.Option("--half-size", help="Develop RAW files at half their width and height: quick previews."),
 ]
+KeepTimes = Annotated[
+    bool, typer.Option("--keep-times", help="Give each result the times of its input, of last access and last change.")
+]
 
 Json = Annotated[
     bool, typer.Option("--json", help="Print JSON on standard output, one object per line, instead of text.")

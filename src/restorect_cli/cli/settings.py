@@ -27,6 +27,7 @@ def read_settings(
     strip: str,
     accept_truncated: bool = False,
     half_size: bool = False,
+    keep_times: bool = False,
     overwrite: bool = False,
 ) -> Settings:
     """Raises UsageError for a word that is no choice, and for what does not go together."""
@@ -58,6 +59,7 @@ def read_settings(
             depth=cast(Literal[8, 16] | None, int(depth) if depth else None),
             strip=cast(Literal["none", "gps", "all"], strip),
             overwrite=overwrite,
+            keep_times=keep_times,
         ),
         read=ReadOptions(accept_truncated=accept_truncated, half_size=half_size),
     )

@@ -36,8 +36,7 @@ def opened(data: tiff.Block, check_size: Callable[[int, int], None]) -> Any | No
         block = picture.bytes(tag)
         if block:
             image.set_type(pyvips.GValue.blob_type, name, block)
-    is_classic = bytes(data[:4]) in (b"II*\0", b"MM\0*")
-    dpi = exif.resolution(data) if is_classic else None
+    dpi = exif.resolution(data)
     return image.copy(xres=dpi[0] / 25.4, yres=dpi[1] / 25.4) if dpi else image
 
 

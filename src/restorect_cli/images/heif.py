@@ -11,14 +11,12 @@ import numpy as np
 
 from ..errors import InputError, UnavailableError
 from ..one_line import folded
+from . import colour as colours
 from . import containers, exif, heif_boxes
 from .faults import DAMAGED
 from .gainmap import without_claims
-from .icc import usable_profile
 from .picture import Meta, Picture
 
-HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
-WIDE_PRIMARIES = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
 BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 MODES = {"L": 8, "LA": 8, "RGB": 8, "RGBA": 8, "RGB;16": 16, "RGBA;16": 16, "L;16": 16, "LA;16": 16, "I;16": 16}
 
@@ -57,7 +55,6 @@ def decode_heif(data: bytes | mmap.mmap, name: str, check_size: Callable[[int, i
     stored_bits = min(info.get("bit_depth", bits), bits)
     if stored_bits < bits:  # the library shifts them up, so that white falls short of full scale
         samples |= samples >> stored_bits
-    _check_colours(name, info)
     has_alpha = samples.shape[2] in (2, 4)
     pixels = np.ascontiguousarray(samples[..., :-1] if has_alpha else samples)
     notes = []
@@ -65,15 +62,12 @@ def decode_heif(data: bytes | mmap.mmap, name: str, check_size: Callable[[int, i
         notes.append(f"the file holds {frames} images; only the first is restored")
     left_out = heif_boxes.beside_the_picture(data)
     notes += [f"the file also holds {what}, which is left out" for what in left_out]
-    icc = info.get("icc_profile")
-    if icc and not usable_profile(icc, pixels.shape[2]):
-        notes.append("the colour profile is damaged or does not fit the image; the colours are taken as sRGB")
-        icc = None
+    pixels, colour = colours.of_file(name, "heif", data, info.get("icc_profile") or None, pixels)
+    notes += colour.notes
     block, xmp = info.get("exif"), info.get("xmp")
     if block:
-        block = exif.prepare(block, info.get("original_orientation") in (5, 6, 7, 8))
-        if block is None:
-            notes.append("the EXIF block is damaged and was left out")
+        block, problems = exif.prepare(block, info.get("original_orientation") in (5, 6, 7, 8))
+        notes += problems
     meta = Meta(
         format="heif",
         width=pixels.shape[1],
@@ -82,7 +76,9 @@ def decode_heif(data: bytes | mmap.mmap, name: str, check_size: Callable[[int, i
         is_grey=pixels.shape[2] == 1,
         has_alpha=has_alpha,
         sample_bits=stored_bits,
-        icc=icc or None,
+        icc=colour.icc,
+        cicp=colour.cicp,
+        has_own_icc=colour.has_own_icc,
         exif=block or None,
         xmp=containers.upright_xmp(without_claims(xmp)) if xmp else None,
         dpi=exif.resolution(block) if block else None,
@@ -92,19 +88,6 @@ def decode_heif(data: bytes | mmap.mmap, name: str, check_size: Callable[[int, i
         notes=tuple(notes),
     )
     return Picture(pixels, np.ascontiguousarray(samples[..., -1]) if has_alpha else None, meta)
-
-
-def _check_colours(name: str, info: dict[str, Any]) -> None:
-    """Raises InputError for colours that are told by numbers alone and are not those of sRGB (ITU-T H.273)."""
-    told = info.get("nclx_profile")
-    if not told or info.get("icc_profile"):
-        return
-    if told["transfer_characteristics"] in HDR_TRANSFERS:
-        kind = HDR_TRANSFERS[told["transfer_characteristics"]]
-        raise InputError(f"cannot read {name}, it is an HDR picture ({kind})", "export an SDR version first")
-    if told["color_primaries"] in WIDE_PRIMARIES:
-        kind = WIDE_PRIMARIES[told["color_primaries"]]
-        raise InputError(f"cannot read {name}, its colours are {kind} without a profile", "export a TIFF or JPEG first")
 
 
 def _library(name: str) -> Any:

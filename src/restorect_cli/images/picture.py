@@ -52,15 +52,19 @@ class Meta:
 
     # carried into the result
     icc: bytes | None = None  # a profile that was proved to work on these pixels
+    has_own_icc: bool = False  # the file's; otherwise `icc` was made from what follows
+    cicp: tuple[int, int] | None = None  # primaries and transfer of H.273
+    png_colour: bytes = b""  # gAMA, cHRM and sRGB chunks of a PNG
     exif: bytes | None = None  # TIFF structure without the b"Exif\0\0" prefix; upright, no thumbnail
     xmp: bytes | None = None
-    iptc: bytes | None = None  # IPTC-IIM records (captions, keywords); JPEG and TIFF hold them
+    iptc: bytes | None = None  # IPTC-IIM records (captions, keywords); JPEG, TIFF and PNG hold them
+    photoshop: bytes | None = None  # Photoshop's image resources but for IPTC and those that no longer hold
     dpi: tuple[float, float] | None = None  # horizontal, vertical; None where the file says nothing
 
     # how the source was packed
     has_text: bool = False  # a PNG's text chunks, which are not carried into the result
     jpeg_quality: int | None = None  # 1..100, estimated from the quantisation table
-    jpeg_subsampled: bool | None = None  # True 4:2:0, False 4:4:4
+    jpeg_sampling: tuple[int, int] | None = None  # pixels, across and down, for a sample of colour: (2, 1) is 4:2:2
     is_lossless: bool = True  # False for JPEG, AVIF and lossy WebP
 
     frames: int = 1  # of an animation, or pages; only the first is read
@@ -95,6 +99,7 @@ class WriteOptions:
     depth: Literal[8, 16] | None = None  # None: the source's, as far as the format holds it
     strip: Literal["none", "gps", "all"] = "none"  # "all" keeps only the colour profile
     overwrite: bool = False
+    keep_times: bool = False  # the result gets the source's times, see files.keep_times
 
     def __post_init__(self) -> None:
         if self.format is not None and self.format not in WRITABLE:

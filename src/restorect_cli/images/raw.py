@@ -80,8 +80,9 @@ def develop(
     balance = "the camera's white balance" if has_balance else "daylight white balance (the file states none)"
     notes = [NOTE.format(balance), *([HALF_NOTE] if half_size else [])]
     if block is not None:
-        block = exif.prepare(block, turned)
-    if block is None:
+        block, problems = exif.prepare(block, turned)
+        notes += problems
+    else:
         notes.append("no EXIF block was found in this kind of RAW file")
     samples = np.ascontiguousarray(samples)
     if samples.ndim == 2:

@@ -3,9 +3,9 @@
     picture = read(path)                          upright pixels in the file's own colours and depth
     write(picture, path, WriteOptions())          temporary file beside the target, then rename
 
-libvips reads and writes (it keeps 16 bits and metadata, and streams); Pillow reads BMP and PPM, which the libvips
-wheel lacks; the optional rawpy and pillow-heif read RAW and HEIC files. What lies in a file beside its picture is found
-by `beside`; `faults` says why a codec failed.
+libvips reads and writes (it keeps 16 bits and metadata, and streams); Pillow reads BMP, which the libvips wheel lacks;
+Netpbm files are read by a parser of our own, which keeps their depth; the optional rawpy and pillow-heif read RAW and
+HEIC files. What lies in a file beside its picture is found by `beside`; `faults` says why a codec failed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from __future__ import annotations
 import mmap
 import os
 import stat
+import struct
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,13 +23,17 @@ import numpy as np
 
 from ..errors import InputError, UnavailableError
 from ..names import READABLE
-from . import containers, exif, faults, float64, raw, tiff, truncated
+from ..one_line import folded
+from . import colour as colours
+from . import containers, exif, faults, float64, jpeg_sampling, photoshop, raw, tiff, tiff_colour, truncated
+from . import xmp as extended_xmp
 from .beside import beside_the_picture
 from .bitmaps import decode_bitmap
 from .gainmap import without_claims
 from .heif import decode_heif, is_heif
-from .icc import usable_profile
+from .netpbm import decode_netpbm, is_netpbm
 from .picture import Meta, Picture, Pixels, ReadOptions
+from .png_profiles import raw_profiles
 from .vips import from_vips, pyvips
 
 MAX_PIXELS = 250_000_000
@@ -36,6 +42,7 @@ HEAD_BYTES = 1 << 20  # enough to reach a JPEG's quantisation table behind its m
 MAX_SAMPLE = 1000  # of a float file: highlights of a scene reach a hundred times white; float32 computes safely so far
 STREAM_BYTES = 2_000_000_000  # what is read of a pipe or device, which may never end
 ROWS_AT_ONCE = 256
+MAX_DPI = 1e6  # more is a slip, and goes into no field of a PNG
 
 STANDARD_INPUT = "the image on standard input"
 
@@ -57,6 +64,13 @@ class _Source:
             return {}
         where = {"page": self.inside.picture.page, "subifd": self.inside.picture.sub}
         return {word: number for word, number in where.items() if number is not None and (word, number) != ("page", 0)}
+
+    @cached_property
+    def picture_first(self) -> bytes | mmap.mmap:
+        """The data of a TIFF file in which the picture is the first image, for readers that look at no other."""
+        if self.inside is None or self.inside.picture.is_first:
+            return self.data
+        return tiff.with_first(self.data, self.inside.picture)
 
     def open(self) -> Any:
         """The libvips image, header read, pixels to be streamed. Raises pyvips.Error."""
@@ -154,7 +168,10 @@ def _read_data(name: str, path: Path | None, data: bytes | mmap.mmap, how: _Read
         if format == "heif":
             return decode_heif(data, name, check_size)
         if format in ("bmp", "ppm"):
-            return decode_bitmap(data, format, name, check_size)
+            picture = (decode_netpbm if format == "ppm" else decode_bitmap)(data, name, check_size)
+            if picture.pixels.dtype == np.float32:
+                _check_values(name, picture.pixels)
+            return picture
         source = _Source(name, path, data, format, inside=inside)
         return _decode_strictly(source, how.max_pixels) if format == "jpeg" else _decode(source, how.max_pixels)
     except pyvips.Error as error:
@@ -222,7 +239,7 @@ def sniff(head: bytes) -> str | None:
         return "gif"
     if head[:2] == b"BM":
         return "bmp"
-    if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace():
+    if is_netpbm(head):
         return "ppm"
     return None
 
@@ -239,30 +256,33 @@ def _check_size(name: str, width: int, height: int, max_pixels: int) -> None:
 def _decode(source: _Source, max_pixels: int) -> Picture:
     image = _opened(source, max_pixels)
     _check_size(source.name, image.width, image.height, max_pixels)
-    is_upright = _field(image, "orientation", 1) in (0, 1)
-    orientation = _field(image, "orientation", 1)
-    upright = None if is_upright else lambda samples: _upright(samples, orientation)
+    orientation = _orientation(source, image)
+    upright = None if orientation in (0, 1) else lambda samples: _upright(samples, orientation)
     beside = beside_the_picture(source.format, source.data, source.inside, _field(image, "n-pages", 1), upright)
     notes = beside.notes()
-    turned = _field(image, "orientation", 1) in (5, 6, 7, 8)
+    turned = orientation in (5, 6, 7, 8)
     facts = _facts(source, image, turned, notes)
     icc = _field(image, "icc-profile-data", None)
 
     if image.interpretation in ("cmyk", "lab", "labs", "labq", "xyz"):
-        notes.append(f"converted from {image.interpretation.upper()} to sRGB")
+        general = image.interpretation == "cmyk" and not (icc and colours.describes(icc, b"CMYK"))
+        how = " by a general press profile, for want of a usable one in the file" if general else ""
+        notes.append(f"converted from {image.interpretation.upper()} to sRGB{how}")
         image, icc = _to_srgb(image), None
-    samples = _samples(source, image)
+    tiff_kind = tiff_colour.own_kind(source.picture_first) if source.format == "tiff" else ""
+    if tiff_kind in tiff_colour.LABS.values():
+        notes.append(f"converted from {tiff_kind} to sRGB")
+        icc = None
+    samples = _tiff_samples(source) if tiff_kind else _samples(source, image)
     if samples.dtype == np.float32:
         _check_values(source.name, samples)
-    samples = _upright(samples, _field(image, "orientation", 1)) if not is_upright else samples
+    samples = _upright(samples, orientation) if orientation not in (0, 1) else samples
 
     bands = samples.shape[2]
     has_alpha = bands in (2, 4)
     alpha = np.ascontiguousarray(samples[:, :, -1]) if has_alpha else None
     pixels = np.ascontiguousarray(samples[:, :, :-1]) if has_alpha else samples
-    if icc is not None and not usable_profile(icc, pixels.shape[2]):
-        notes.append("the colour profile is damaged or does not fit the image; the colours are taken as sRGB")
-        icc = None
+    pixels, colour = colours.of_file(source.name, source.format, source.data, icc, pixels)
     meta = replace(
         facts,
         width=pixels.shape[1],
@@ -270,29 +290,33 @@ def _decode(source: _Source, max_pixels: int) -> Picture:
         bits=pixels.dtype.itemsize * 8,
         is_grey=pixels.shape[2] == 1,
         has_alpha=has_alpha,
-        icc=icc,
+        icc=colour.icc,
+        cicp=colour.cicp,
+        png_colour=colour.png_chunks,
+        has_own_icc=colour.has_own_icc,
         xmp=without_claims(facts.xmp) if facts.xmp else None,
         frames=beside.frames,
         gain_map=beside.gain_map,
         left_out=tuple(beside.left_out),
-        notes=tuple(notes),
+        notes=(*notes, *colour.notes),
     )
     return Picture(pixels, alpha, meta)
 
 
 def _opened(source: _Source, max_pixels: int) -> Any:
-    """The image, header read. Raises InputError for a TIFF of Lab colours that libvips does not know, pyvips.Error."""
+    """The image, header read. Raises InputError for a TIFF of colours that are not supported, pyvips.Error."""
+    if source.format != "tiff":
+        return source.open()
     if source.inside is not None and source.inside.is_cut and source.inside.picture.is_reduced:
         problem = f"cannot read {source.name}, {faults.DAMAGED} (what is left of it is a thumbnail)"
         raise InputError(problem, "get a complete copy")
+    if reason := tiff_colour.refusal(source.picture_first):
+        raise InputError(f"cannot read {source.name}, {reason}", "save it as RGB")
+    if tiff_colour.own_kind(source.picture_first) in tiff_colour.LABS.values():
+        return tiff_colour.as_rgb(source.picture_first)
     try:
         return source.open()
     except pyvips.Error:
-        if source.format != "tiff":
-            raise
-        if exif.photometric(source.data) in exif.LAB_KINDS:
-            problem = f"cannot read {source.name}, this kind of Lab TIFF is not supported"
-            raise InputError(problem, "save it as RGB") from None
         try:
             image = float64.opened(source.data, lambda w, h: _check_size(source.name, w, h, max_pixels))
         except ValueError as error:
@@ -302,20 +326,50 @@ def _opened(source: _Source, max_pixels: int) -> Any:
         return image
 
 
+def _tiff_samples(source: _Source) -> Pixels:
+    """Of a TIFF in YCbCr or Lab. Raises InputError, pyvips.Error."""
+    try:
+        return tiff_colour.samples(source.picture_first)
+    except (OSError, SyntaxError, ValueError, struct.error) as error:
+        problem = f"cannot read {source.name}, {faults.DAMAGED} ({folded(error)})"
+        raise InputError(problem, "get a complete copy") from None
+
+
+def _orientation(source: _Source, image: Any) -> int:
+    """EXIF's number; of a PNG also where its EXIF is stored as text, which libvips does not look into."""
+    if source.format == "png" and not image.get_typeof("exif-data"):
+        return exif.number(raw_profiles(source.data).get("exif", b""), exif.ORIENTATION) or 1
+    return int(_field(image, "orientation", 1))
+
+
 def _facts(source: _Source, image: Any, turned: bool, notes: list[str]) -> Meta:
     """What the header says beside the pixels; sizes and bits are filled in later."""
     head = bytes(source.data[:HEAD_BYTES])
     block, xmp = _field(image, "exif-data", None), _field(image, "xmp-data", None)
-    photoshop = _field(image, "iptc-data", None)
-    iptc = containers.iptc_from_photoshop(photoshop) if photoshop else None
+    resources, iptc = b"", None
     if source.format == "tiff":
         block, iptc = exif.from_tiff(source.data), exif.iptc_from_tiff(source.data)
+        resources = exif.photoshop_from_tiff(source.data) or b""
+    elif source.format == "jpeg":
+        segments = list(containers.jpeg_segments(source.data))
+        resources = photoshop.of_jpeg(segments)
+        if xmp:
+            xmp, problem = extended_xmp.joined(xmp, segments)
+            notes.extend([problem] if problem else [])
+    elif source.format == "png":
+        profiles = raw_profiles(source.data)
+        block, xmp = block or profiles.get("exif"), xmp or profiles.get("xmp")
+        resources = profiles.get("iptc", b"")
+        if not resources.startswith(b"8BIM"):
+            resources, iptc = b"", resources or None
+    kept, captions, problems = photoshop.sorted_out(resources, turned)
+    notes.extend(problems)
     if block is not None:
-        block = exif.prepare(block, turned)
-        if block is None:
-            notes.append("the EXIF block is damaged and was left out")
+        block, problems = exif.prepare(block, turned)
+        notes.extend(problems)
     dpi = _dpi(source, image, head, block)
-    is_jpeg, subsample = source.format == "jpeg", _field(image, "jpeg-chroma-subsample", None)
+    is_jpeg = source.format == "jpeg"
+    sampled = jpeg_sampling.sampling(containers.jpeg_segments(source.data)) if is_jpeg else None
     return Meta(
         format=source.format,
         width=0,
@@ -324,11 +378,12 @@ def _facts(source: _Source, image: Any, turned: bool, notes: list[str]) -> Meta:
         sample_bits=_field(image, "bits-per-sample", 8),
         exif=block,
         xmp=containers.upright_xmp(xmp) if xmp else None,
-        iptc=iptc,
+        iptc=iptc or captions,
+        photoshop=kept,
         dpi=(dpi[1], dpi[0]) if dpi and turned else dpi,
         has_text=source.format == "png" and containers.png_has_text(source.data),
         jpeg_quality=containers.jpeg_quality(head) if is_jpeg else None,
-        jpeg_subsampled=(subsample != "4:4:4") if subsample else None,
+        jpeg_sampling=(sampled[1], sampled[0]) if sampled and turned else sampled,
         is_lossless={"jpeg": False, "avif": False, "webp": containers.webp_is_lossless(head)}.get(source.format, True),
     )
 
@@ -342,7 +397,8 @@ def _dpi(source: _Source, image: Any, head: bytes, block: bytes | None) -> tuple
         dpi = containers.png_dpi(head)
     elif source.format == "tiff" and not image.xres == image.yres == 1.0:  # libvips' word for "not said"
         dpi = (image.xres * 25.4, image.yres * 25.4)
-    return dpi or (exif.resolution(block) if block else None)
+    dpi = dpi or (exif.resolution(block) if block else None)
+    return dpi if dpi and max(dpi) <= MAX_DPI else None
 
 
 def _field(image: Any, name: str, default: Any) -> Any:

@@ -41,6 +41,7 @@ class Directory:
     order: str
     fields: dict[int, tuple[int, int, int]]  # tag -> type, count, where the values lie
     data: Block
+    at: int  # where it lies
 
     def numbers(self, tag: int) -> tuple[int, ...]:
         """The field's values; empty where it is not there, or its values are no whole numbers or outside the file."""
@@ -129,7 +130,15 @@ def _directory(data: Block, at: int, order: str, is_big: bool, page: int, sub: i
             (after,) = struct.unpack_from(order + ("Q" if is_big else "I"), data, end)
     except struct.error as error:
         raise ValueError("directory outside the file") from error
-    return Directory(page, sub, order, fields, data), after
+    return Directory(page, sub, order, fields, data, at), after
+
+
+def with_first(data: Block, directory: Directory) -> bytes:
+    """A copy of the file that begins with this directory."""
+    copy = bytearray(data[:])
+    order, is_big = _head(data)
+    struct.pack_into(order + ("Q" if is_big else "I"), copy, 8 if is_big else 4, directory.at)
+    return bytes(copy)
 
 
 # --- which of them is the picture ----------------------------------------------------------------------------------
