@@ -22,15 +22,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from restorect_cli import charts
 from restorect_cli.bench.metrics import match_mean, psnr, ssim
 from restorect_cli.names import called
 from restorect_cli.recipes.recipe import DistillRecipe, Recipe, SourceRecipe
+from restorect_cli.training.curves import panel
 from restorect_cli.training.data import PairStream
-from restorect_cli.training.loop import Progress, Trainer
+from restorect_cli.training.loop import StepReport, Trainer
 from restorect_cli.training.nets.teacher import TEACHERS
-from restorect_cli.training.plot import PAPER, panel
 
 DOCS = Path(__file__).parents[1] / "docs"
 MEASURE_PX = 192
@@ -149,11 +149,8 @@ def go_on(recipe: Recipe, run: Path, args: argparse.Namespace, ends: float, teac
         return True
     clock = Clock(run / "seconds.json")
 
-    def report(progress: Progress) -> None:
-        if (
-            progress.iteration * args.points // recipe.iterations
-            > (progress.iteration - 1) * args.points // recipe.iterations
-        ):
+    def report(step: StepReport) -> None:
+        if step.iteration * args.points // recipe.iterations > (step.iteration - 1) * args.points // recipe.iterations:
             clock.stop(trainer.iteration)
             write_point(trainer, run / "points.jsonl")
             clock.start(trainer.iteration)
@@ -354,9 +351,8 @@ def plot(args: argparse.Namespace) -> None:
         for cell, found in cells.items():
             if cell.startswith(TEACHER) and ends:
                 students[cell] = [(min(ends), found.curve()[-1][1]), (max(ends), found.curve()[-1][1])]
-        image = Image.new("RGB", PLOT_SIZE, PAPER)
-        panel(image, (0, 0, *PLOT_SIZE), f"{name}: RGB PSNR in dB on held-out scenes (EMA weights)", students)
-        image.save(picture(name))
+        title = f"{name}: RGB PSNR in dB on held-out scenes (EMA weights)"
+        charts.write_png([panel(title, students)], picture(name), width_px=PLOT_SIZE[0], height_px=PLOT_SIZE[1])
 
 
 def main() -> None:

@@ -13,14 +13,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
-from measure_quality import outcome
 
 from restorect_cli.bench.metrics import match_mean, psnr
 from restorect_cli.engine.runtime import Graph
+from restorect_cli.errors import RestorectError
 from restorect_cli.models.store import find
 from restorect_cli.recipes.recipe import load_recipe
 from restorect_cli.training.data import Batch, PairStream
@@ -67,7 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--threads", type=int)
     args = parser.parse_args(arguments)
-    return outcome(partial(measure, args))
+    try:
+        measure(args)
+    except RestorectError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
-from . import __version__
+from ._version import __version__
 from .errors import ModelError
 from .one_line import folded
 
@@ -197,7 +197,7 @@ def weights() -> Iterator[Finding]:
     if cache_problem is not None:
         yield Finding("weights", "fetched students", "unreadable", cache_problem.problem, cache_problem.fix)
     if not students:
-        fix = "python -m pip install --force-reinstall restorect, or restorect models pull NAME"
+        fix = f"python -m pip install --force-reinstall restorect, or {store.fetch_command('NAME')}"
         yield Finding("weights", "students", "none", f"no students in {store.weights_dir()}", fix)
     for student in students:
         name = student.spec.name

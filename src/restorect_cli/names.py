@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import os
+from typing import Literal, get_args
 
-TASKS = ("low-light", "derain", "denoise", "raindrop")
-SIZES = ("s", "m")
-DEVICES = ("auto", "cpu", "cuda", "coreml", "directml", "openvino")
-DEFAULT_REPOSITORY = "restorect/students"  # Hugging Face "owner/name"; --repo or RESTORECT_HUB choose another
+Task = Literal["low-light", "derain", "denoise", "raindrop"]
+TASKS: tuple[Task, ...] = get_args(Task)
+Size = Literal["s", "m"]
+SIZES: tuple[Size, ...] = get_args(Size)
+DeviceName = Literal["auto", "cpu", "cuda", "coreml", "directml", "openvino"]
+DEVICES: tuple[DeviceName, ...] = get_args(DeviceName)
+Precision = Literal["fp32", "int8"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+Ensemble = Literal[1, 2, 4]
+ENSEMBLES: tuple[Ensemble, ...] = get_args(Ensemble)
+Format = Literal["jpeg", "png", "tiff", "webp", "avif"]  # that we write
+WRITABLE: tuple[Format, ...] = get_args(Format)
+Depth = Literal[8, 16]
+Strip = Literal["none", "gps", "all"]
+
 
 # The formats we write, by the target's extension. Everything else we read is written as PNG.
-FORMATS: dict[str, str] = {
+FORMATS: dict[str, Format] = {
     ".jpg": "jpeg",
     ".jpeg": "jpeg",
     ".jpe": "jpeg",
@@ -21,7 +33,6 @@ FORMATS: dict[str, str] = {
     ".webp": "webp",
     ".avif": "avif",
 }
-WRITABLE: tuple[str, ...] = ("jpeg", "png", "tiff", "webp", "avif")
 READABLE: tuple[str, ...] = (*WRITABLE, "gif", "bmp", "ppm", "raw", "heif")
 
 # What counts as a picture in a folder: what we write and what else is read. Hidden files never do (`is_picture`).

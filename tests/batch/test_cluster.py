@@ -17,12 +17,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.clean_home import clean_home
+from support.identity_students import write_student
 
 from restorect_cli.batch.cluster import Cluster
 from restorect_cli.batch.plan import Item
 from restorect_cli.batch.scan import Found
 from restorect_cli.batch.work import Work
-from restorect_cli.files import Settings
+from restorect_cli.files import RepairSettings
 
 pytest.importorskip("distributed")
 
@@ -120,8 +121,10 @@ def scheduler(tmp_path: Path) -> Iterator[str]:
 
 
 def test_same_as_on_one_machine_though_a_worker_dies(photos: Path, scheduler: str, tmp_path: Path) -> None:
-    there = batch("-o", "there", "--scheduler", scheduler)
-    here = batch("-o", "here")
+    own = write_student(tmp_path / "own", "denoise-s", kind="halve")
+    options = ["--model", str(own), "--steps", "2", "--strength", "0.5", "--format", "tiff", "--depth", "16"]
+    there = batch("-o", "there", "--scheduler", scheduler, *options)
+    here = batch("-o", "here", *options)
     assert (tmp_path / "died").exists()
     assert (there.returncode, here.returncode) == (1, 1), there.stderr
     assert f"{COUNT} restored, 0 skipped, 1 failed" in there.stderr and "broken.jpg" in there.stderr
@@ -146,7 +149,7 @@ def test_stopping_drops_what_no_worker_has_begun(photos: Path, tmp_path: Path) -
         stopping.set()
 
     with dask.config.set({"distributed.worker.preload": [str(tmp_path / "patient.py")]}):
-        settings, folders = Settings(task="denoise"), [str(photos)]
+        settings, folders = RepairSettings("denoise"), [str(photos)]
         cluster = Cluster("local:1", settings, folders, sent.append, stopping, announce, dropped.append)
     results = list(cluster.run(iter(todo)))
     assert sent == todo[:2] and announced == todo[:1] and dropped == todo[1:2]

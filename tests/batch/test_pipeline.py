@@ -17,13 +17,13 @@ from restorect_cli.batch.plan import Item
 from restorect_cli.batch.scan import Found
 from restorect_cli.batch.work import Result, Work
 from restorect_cli.errors import DeviceError, DiskFullError, InputError, OutputError, UnavailableError
-from restorect_cli.files import Repairer, Settings
+from restorect_cli.files import Repairer, RepairSettings
 
 
 @pytest.fixture
 def repairer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repairer:
     clean_home(tmp_path, monkeypatch, "denoise-s", "low-light-s")
-    return Repairer(Settings(task="denoise", device="cpu", threads=1))
+    return Repairer(RepairSettings.of("denoise", device="cpu", threads=1))
 
 
 def works(folder: Path, count: int, broken: tuple[int, ...] = ()) -> list[Work]:

@@ -15,8 +15,7 @@ from restorect_cli.batch.plan import Item
 from restorect_cli.batch.scan import Found
 from restorect_cli.batch.work import STAGES, ImageError, Work, _alone, do, make_folder, threads_each
 from restorect_cli.errors import DiskFullError, OutputError, UnavailableError
-from restorect_cli.files import Repairer, Settings
-from restorect_cli.images.picture import ReadOptions
+from restorect_cli.files import Repairer, RepairSettings
 
 
 @pytest.mark.parametrize(("threads", "at_once", "each"), [(2, 1, 2), (2, 2, 1), (16, 4, 13), (1, 3, 1)])
@@ -29,7 +28,7 @@ def test_all_steps_make_the_folder_and_tell_the_seconds(tmp_path: Path, monkeypa
     source, target = tmp_path / "a.png", tmp_path / "new" / "deep" / "a.png"
     Image.new("RGB", (8, 8)).save(source)
     work = Work(Item(Found("a.png"), "a.png", "restore"), source, target)
-    result = do(work, Repairer(Settings(task="denoise", device="cpu", threads=1)))
+    result = do(work, Repairer(RepairSettings.of("denoise", device="cpu", threads=1)))
     assert result.outcome is not None and result.outcome.seconds > 0 and target.is_file()
     assert list(result.busy_seconds) == list(STAGES)
     assert sum(result.busy_seconds.values()) == pytest.approx(result.outcome.seconds, abs=1e-3)
@@ -61,7 +60,7 @@ def test_a_raw_file_without_its_library_is_tried_again_and_not_recorded_as_lasti
     source = tmp_path / "a.dng"
     source.write_bytes(dng(mosaic(np.full((32, 48, 3), 0.2))))
     work = Work(Item(Found("a.dng"), "a.png", "restore"), source, tmp_path / "out" / "a.png")
-    result = do(work, Repairer(Settings(task="denoise", device="cpu", threads=1)))
+    result = do(work, Repairer(RepairSettings.of("denoise", device="cpu", threads=1)))
     assert isinstance(result.error, UnavailableError) and "rawpy" in str(result.error)
 
 
@@ -71,7 +70,7 @@ def test_a_raw_file_is_developed_at_half_size_where_asked(tmp_path: Path, monkey
     source = tmp_path / "a.dng"
     source.write_bytes(dng(mosaic(np.full((32, 48, 3), 0.2))))
     work = Work(Item(Found("a.dng"), "a.png", "restore"), source, tmp_path / "out" / "a.png")
-    settings = Settings(task="denoise", device="cpu", threads=1, read=ReadOptions(half_size=True))
+    settings = RepairSettings.of("denoise", device="cpu", threads=1, half_size=True)
     outcome = do(work, Repairer(settings)).outcome
     assert outcome is not None and (outcome.width, outcome.height) == (24, 16)
 

@@ -9,9 +9,11 @@ from support.onnx_students import make_student
 
 from restorect_cli.bench import baselines, peers
 from restorect_cli.bench.baselines import BASELINES, baselines_for, guided_filter
-from restorect_cli.bench.methods import MethodSpec, Settings, build, peer_spec
+from restorect_cli.bench.method import MethodSpec
+from restorect_cli.bench.methods import build, peer_spec
 from restorect_cli.bench.metrics import match_mean, psnr
 from restorect_cli.bench.pictures import add_noise
+from restorect_cli.engine.options import RestoreOptions
 from restorect_cli.engine.source import Image as Pixels
 from restorect_cli.errors import InputError, ModelError, UsageError
 
@@ -23,7 +25,7 @@ def run(name: str, image: Pixels, task: str, sigma: float | None = None) -> Pixe
     row = next(row for row in BASELINES if row.name == name)
     for library in row.libraries:
         pytest.importorskip(library)
-    return build(MethodSpec("baseline", name), Settings(task, threads=1))(image, sigma=sigma)
+    return build(MethodSpec("baseline", name), task, RestoreOptions(threads=1))(image, sigma=sigma)
 
 
 @pytest.mark.parametrize("name", [row.name for row in BASELINES if "denoise" in row.tasks])
@@ -58,7 +60,7 @@ def test_guided_filter_keeps_a_constant_and_an_edge():
 def test_what_lacks_its_library_is_said(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(baselines, "find_spec", lambda name: None)
     ready, missing = baselines_for("denoise")
-    assert ready == [] and any("restorect[bench]" in line for line in missing)
+    assert ready == [] and any("pip install '.[bench]'" in line for line in missing)
     assert any("bm3d" in line and "licence" in line for line in missing)
     with pytest.raises(ModelError, match="restorect"):
         baselines.baseline("wavelet", 1)

@@ -19,7 +19,8 @@ from support.check_data import DATA
 from restorect_cli.bench.metrics import luma_bt601, psnr, to_levels
 from restorect_cli.degrade import rain, raindrop, table
 from restorect_cli.recipes.recipe import SourceRecipe
-from restorect_cli.training.data import Item, load_layers, thumbnail, with_matched_exposure
+from restorect_cli.training.data import load_layers
+from restorect_cli.training.pictures import TrainingPicture, thumbnail, with_matched_exposure
 
 REAL, MADE = 60, 100  # pictures of each kind
 CROP_PX = 256
@@ -88,7 +89,7 @@ def of_rain(wet: np.ndarray, clean: np.ndarray) -> Statistics:
 
 def of_drops(wet: np.ndarray, clean: np.ndarray) -> Statistics:
     """Once the target's exposure is fitted; covered is what is 12 levels of Y off."""
-    item = Item("", as_bytes(clean), as_bytes(wet), thumbnail(as_bytes(clean)), None)
+    item = TrainingPicture("", as_bytes(clean), as_bytes(wet), thumbnail(as_bytes(clean)), None)
     clean = with_matched_exposure(item).clean.astype(np.float32) / 255
     change = luma(wet) - luma(clean)
     covered = np.abs(change) > 12

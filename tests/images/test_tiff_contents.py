@@ -61,9 +61,9 @@ def test_layers_are_said_and_never_overwritten(tmp_path: Path) -> None:
     path.write_bytes(tiff(rgb_page(FULL, t37724=(7, b"Adobe Photoshop Document Data Block\0"))))
     assert "layers" in " ".join(read(path).meta.notes)
     repairer = Repairer.__new__(Repairer)  # its networks are not asked
-    from restorect_cli.files import Settings
+    from restorect_cli.files import RepairSettings
 
-    repairer.settings = Settings(write=WriteOptions(overwrite=True))
+    repairer.settings = RepairSettings(write=WriteOptions(overwrite=True))
     before = path.read_bytes()
     with pytest.raises(OutputError, match="layers"):
         repairer.read(Job(path, path))

@@ -115,5 +115,5 @@ def test_what_is_wrong_with_several_keys_is_said_of_none(tmp_path: Path):
         'task = "derain"\nnet = "teacher-tiny"\nstart_share = 1\niterations = 5\n'
         '[[source]]\nfolder="a"\ndegrade="none"\nweight=1\n'
     )
-    with pytest.raises(UsageError, match=r"r\.toml: a teacher is not trained by start_share: leave that away"):
+    with pytest.raises(UsageError, match=r"r\.toml: a teacher is not trained by start_share: leave it out"):
         load_recipe(str(path))

@@ -10,9 +10,10 @@ from PIL import Image
 
 from restorect_cli import Restorer
 from restorect_cli.bench.metrics import psnr
-from restorect_cli.training.data import load_items, split
+from restorect_cli.training.pictures import load_pictures
+from restorect_cli.training.scenes import split
 
-from .conftest import ROOT, load_script
+from .conftest import load_script
 
 RECIPE = """
 task = "low-light"
@@ -27,8 +28,7 @@ weight = 1
 
 
 @pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(ROOT / "scripts")  # it imports measure_quality
+def script() -> ModuleType:
     return load_script("measure_held_out")
 
 
@@ -50,7 +50,7 @@ def test_only_held_out_pictures_are_scored(script: ModuleType, data: Path, capsy
     arguments = [str(data / "own.toml"), "--data", str(data), "--size", "48", "--threads", "1"]
     assert script.main(arguments) == 0
     line = capsys.readouterr().out
-    held = split(load_items(data / "pairs", True, 48))[1]
+    held = split(load_pictures(data / "pairs", True, 48))[1]
     assert len(held) == 1 and "1 pictures of 48 x 48" in line
     assert held[0].degraded is not None
     degraded, clean = (p.astype(np.float32) / 255 for p in (held[0].degraded, held[0].clean))

@@ -125,7 +125,7 @@ def test_a_student_is_replaced_only_when_asked(recipe: Recipe, tmp_path: Path, n
     student = shaken()
     spec = describe(student, recipe, licence="CC0-1.0", training_data="waves")
     (tmp_path / name).write_bytes(b"another")
-    with pytest.raises(OutputError, match="holds a student already: .* --overwrite"):
+    with pytest.raises(OutputError, match="holds a model already: .* --overwrite"):
         export(student, spec, tmp_path)
     assert contents(tmp_path) == {name: b"another"}
     export(student, spec, tmp_path, overwrite=True)
@@ -183,10 +183,10 @@ def test_the_command_puts_the_card_of_a_replaced_student_aside(
     capsys.readouterr()
     assert main(["export", "run", "-o", "mine", "--licence", "CC0-1.0"]) == 1
     assert capsys.readouterr().err == (
-        "restorect: error: mine holds a student already: choose another folder, or --overwrite to replace it\n"
+        "restorect: error: mine holds a model already: choose another folder, or --overwrite to replace it\n"
     )
     assert contents(Path("mine")) == before
     assert main(["export", "run", "-o", "mine", "--licence", "CC0-1.0", "--overwrite"]) == 0
-    assert "card of the replaced student is now mine/card.old.md" in capsys.readouterr().err
+    assert "card of the replaced model is now mine/card.old.md" in capsys.readouterr().err
     assert set(contents(Path("mine"))) == {"prior.onnx", "velocity.onnx", "card.old.md"}
     assert find("denoise", Path("mine")).spec.licence == "CC0-1.0"

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from restorect_cli.errors import InputError, OutputError, RestorectError, UsageError
+from restorect_cli.errors import RestorectError
 from restorect_cli.recipes.recipe import Recipe
-from restorect_cli.training import loop
-from restorect_cli.training.loop import Trainer
+from restorect_cli.training.loop import Trainer, learning_rate
 
 
 def weights(trainer: Trainer) -> list[torch.Tensor]:
@@ -51,21 +50,6 @@ def test_log_has_losses_and_validation(data: Path, recipe: Recipe, tmp_path: Pat
     assert set(records[-2].get("validation", records[-1].get("validation"))) == {"photos:gaussian", "pairs:pair"}
 
 
-def test_a_run_is_not_overwritten_or_mixed(data: Path, recipe: Recipe, tmp_path: Path):
-    run = tmp_path / "run"
-    Trainer(recipe, data, run, threads=1).train()
-    with pytest.raises(UsageError, match="--resume"):
-        Trainer(recipe, data, run)
-    with pytest.raises(UsageError, match="another recipe"):
-        Trainer(recipe.model_copy(update={"batch": 3}), data, run, resume=True)
-    with pytest.raises(InputError, match="nothing to resume"):
-        Trainer(recipe, data, tmp_path / "other", resume=True)
-    for junk in (b"damaged", b"no", b"", b"\x80\x04K\x01."):
-        (run / "checkpoint.pt").write_bytes(junk)
-        with pytest.raises(InputError, match="cannot read checkpoint.*no checkpoint of restorect, or a damaged one"):
-            Trainer(recipe, data, run, resume=True)
-
-
 def test_a_loss_that_is_not_a_number_stops_and_keeps_the_checkpoint(data: Path, recipe: Recipe, tmp_path: Path):
     trainer = Trainer(recipe, data, tmp_path / "run", threads=1)
     trainer.train(time_limit=0.0)
@@ -91,35 +75,6 @@ def test_a_cpu_out_of_memory_is_told(data: Path, recipe: Recipe, tmp_path: Path,
         trainer.step()
 
 
-def test_a_full_disk_keeps_the_checkpoint(data: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    run = tmp_path / "run"
-    trainer = Trainer(recipe, data, run, threads=1)
-    trainer.train(time_limit=0.0)
-    kept = (run / "checkpoint.pt").read_bytes()
-
-    def full(state: object, path: Path) -> None:
-        path.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(loop.torch, "save", full)
-    with pytest.raises(OutputError, match="No space left"):
-        trainer.save()
-    assert (run / "checkpoint.pt").read_bytes() == kept
-    assert not list(run.glob("*.part"))
-
-
-def test_a_run_can_start_from_the_weights_of_another(data: Path, recipe: Recipe, tmp_path: Path):
-    first = Trainer(recipe, data, tmp_path / "first", threads=1)
-    first.train()
-    second = Trainer(recipe, data, tmp_path / "second", threads=1, init=tmp_path / "first" / "ema.safetensors")
-    assert second.iteration == 0
-    assert all(torch.equal(value, first.ema.weights[name]) for name, value in second.model.state_dict().items())
-    other = recipe.model_copy(update={"net": "s"})
-    for bad in (tmp_path / "none", tmp_path / "first" / "log.jsonl", tmp_path / "first" / "ema.safetensors"):
-        with pytest.raises(InputError, match="cannot start from"):
-            Trainer(other, data, tmp_path / "third", threads=1, init=bad)
-
-
 def test_the_released_consistency_changes_nothing_but_the_log(data: Path, recipe: Recipe, tmp_path: Path):
     """Without gradient, the constraint of IR-Flow's released code leaves the weights of a run bit for bit alone."""
     runs = [
@@ -131,3 +86,25 @@ def test_the_released_consistency_changes_nothing_but_the_log(data: Path, recipe
     off, inert, cheap = map(weights, runs)
     assert all(torch.equal(a, b) for a, b in zip(off, inert, strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(off, cheap, strict=True))
+
+
+def test_the_learning_rate_warms_up_and_then_falls_along_a_cosine(recipe: Recipe):
+    recipe = recipe.model_copy(update={"learning_rate": 1.0, "warmup": 10, "iterations": 110})
+    rates = [learning_rate(recipe, iteration) for iteration in (0, 4, 9, 10, 35, 60, 110)]
+    quarter = 0.01 + 0.99 * (0.5 + 0.5 * 0.5**0.5)  # cos(pi / 4)
+    assert rates == pytest.approx([0.1, 0.5, 1.0, 1.0, quarter, 0.505, 0.01])
+
+
+def test_gradients_are_clipped_as_the_recipe_says(data: Path, recipe: Recipe, tmp_path: Path):
+    trainer = Trainer(recipe.model_copy(update={"gradient_clip": 1e-3}), data, tmp_path / "run", threads=1)
+    trainer.step()
+    norms = torch.stack([weight.grad.norm() for weight in trainer.parameters if weight.grad is not None])
+    assert float(norms.norm()) == pytest.approx(1e-3, rel=0.01)
+
+
+@pytest.mark.parametrize(("optimiser", "parts"), [("muon", {"AdamW", "Muon"}), ("adamw", {"AdamW"})])
+def test_the_optimiser_is_the_one_that_the_recipe_names(
+    data: Path, recipe: Recipe, tmp_path: Path, optimiser: str, parts: set[str]
+):
+    trainer = Trainer(recipe.model_copy(update={"optimiser": optimiser}), data, tmp_path / "run", threads=1)
+    assert set(trainer.optimiser.state_dict()) == parts

@@ -257,8 +257,8 @@ def test_a_folder_that_cannot_be_written(train: Train):
         (["r.toml", "--recipe", "r.toml"], 2, "two recipes are named, r.toml and r.toml"),
         (["r.toml", "--task", "derain"], 2, "recipe r.toml is for low-light, not derain"),
         (["r.toml", "--net", "m"], 2, "recipe r.toml trains student-tiny, not student-m"),
-        (["--task", "deblur"], 2, "unknown task 'deblur'"),
-        (["--task", "derain", "--net", "huge"], 2, "unknown net 'student-huge'"),
+        (["--task", "deblur"], 2, "'deblur' is not one of 'low-light'"),
+        (["--task", "derain", "--net", "huge"], 2, "'huge' is not one of 'student-s'"),
         ([], 2, "no recipe is named and the data folder holds none: say --task"),
         (["denoise-x"], 2, "unknown recipe 'denoise-x'"),
         (["r.toml", "--init", "absent"], 1, "cannot start from absent"),
@@ -284,7 +284,7 @@ def test_a_task_alone_takes_the_shipped_recipe_and_says_what_it_needs(train: Tra
 def test_pairs_of_degrade_train_at_once(train: Train):
     assert main(["degrade", "data/photos", "--task", "derain", "-o", "pairs"]) == 0
     result = train("--net", "tiny", "--time-limit", "0", form=(), data="pairs")
-    assert result.out == "runs/derain-tiny: stopped at iteration 1 of 1000; go on with --resume\n"
+    assert result.out == "runs/derain-tiny: stopped at iteration 1 of 1000; continue with --resume\n"
     assert Path("runs/derain-tiny/ema.safetensors").is_file()
 
 
@@ -310,7 +310,7 @@ def test_an_interrupted_run_is_saved_and_goes_on(train: Train, monkeypatch: pyte
     monkeypatch.setattr(PairStream, "batch", interrupted)
     result = train()
     assert signal.getsignal(number) is before
-    line = "restorect: error: interrupted at iteration 3 of 6, all saved in run: go on with --resume\n"
+    line = "restorect: error: interrupted at iteration 3 of 6, all saved in run: continue with --resume\n"
     assert (result.code, result.err) == (130, line)
     assert Path("run/loss.png").is_file()
     assert train("--resume").code == 0

@@ -11,4 +11,8 @@ pipeline     the steps of many images, overlapped
 cluster      the same on Dask workers
 watch        files as they arrive
 run          puts these together
+session      one run of it: who does the work, Ctrl-C, counts
 """
+
+MOST_JOBS = 2
+"""Images at the same time, by default: a second one fills the pauses of the first; each takes about 0.6 GB."""

@@ -18,10 +18,11 @@ from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
-from .. import __version__
-from ..engine.runtime import check_threads
+from .._version import __version__
+from ..engine.runtime import threads_to_run
 from ..errors import DeviceError, OutputError, RestorectError, UsageError
-from ..files import Repairer, Settings
+from ..extras import how_to_install
+from ..files import Repairer, RepairSettings
 from ..one_line import folded
 from .work import STAGES, Result, Work, do, threads_each
 
@@ -45,14 +46,14 @@ class Cluster:
     stopping: when it is set nothing more is sent; workers finish what they have begun, the rest has no result.
     dropped: told of every image that was sent away and then, for that reason, never begun.
 
-    Raises UsageError where the extra is missing or the address cannot be meant, DeviceError where the scheduler does
+    Raises UsageError where the extra is missing or the address cannot be parsed, DeviceError where the scheduler does
     not answer, has no workers, or has some that cannot do the work.
     """
 
     def __init__(
         self,
         address: str,
-        settings: Settings,
+        settings: RepairSettings,
         folders: list[str],
         started: Callable[[Work], None],
         stopping: threading.Event,
@@ -60,7 +61,7 @@ class Cluster:
         dropped: Callable[[Work], None] = lambda work: None,
     ) -> None:
         if find_spec("distributed") is None:
-            raise UsageError("--scheduler needs dask.distributed", "pip install 'restorect[cluster]'")
+            raise UsageError("--scheduler needs dask.distributed", how_to_install("cluster"))
         if not _ADDRESS.fullmatch(address):
             raise UsageError(f"cannot understand the scheduler '{address}'", "write tcp://host:8786, or local:4")
         self._settings, self._stopping = settings, stopping
@@ -154,8 +155,8 @@ class Cluster:
         try:
             if address.startswith("local:"):
                 workers = int(address.partition(":")[2])
-                threads = max(1, check_threads(self._settings.threads) // workers)
-                self._settings = replace(self._settings, threads=threads)
+                threads = threads_to_run(self._settings.restore.threads) // workers
+                self._settings = self._settings.with_threads(max(1, threads))
                 with _ignoring_interrupts():
                     self._own = local(
                         n_workers=workers,
@@ -221,7 +222,7 @@ def _begin_no_more(run: str) -> None:
     _ended.add(run)
 
 
-def _do(work: Work, settings: Settings, run: str) -> Result | RestorectError | None:
+def _do(work: Work, settings: RepairSettings, run: str) -> Result | RestorectError | None:
     """The result, or what ends the run; never raised, for errors on their way through Dask can get lost.
 
     None where the run is stopping. A worker that died after its file had taken its name leaves it to the next one, who
@@ -247,12 +248,12 @@ def _tell_begun(run: str) -> None:
 
 
 @lru_cache(maxsize=1)
-def _repairer(settings: Settings) -> Repairer:
+def _repairer(settings: RepairSettings) -> Repairer:
     """One for all threads of a worker."""
     from distributed import get_worker
 
     at_once = get_worker().state.nthreads
-    return Repairer(replace(settings, threads=threads_each(check_threads(settings.threads), at_once)))
+    return Repairer(settings.with_threads(threads_each(threads_to_run(settings.restore.threads), at_once)))
 
 
 def _look_around(folders: list[str]) -> tuple[str, list[str]]:

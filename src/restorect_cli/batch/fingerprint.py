@@ -6,13 +6,15 @@ import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from ..files import AUTO, AUTO_TASKS, Settings
+from ..files import AUTO, AUTO_TASKS, RepairSettings
 from ..images.picture import ReadOptions
 from ..models import store
 from ..names import SIZES
 
-NO_PIXELS = ("overwrite", "keep_times")  # options that leave what is in the file the same
+_SAME_PICTURE = {"model", "device", "threads", "tile"}  # the hashes of the weights stand for the model
+_SAME_CONTENT = {"overwrite", "keep_times"}
 
 
 def student_hash(student: store.Student) -> str:
@@ -26,26 +28,28 @@ def student_hash(student: store.Student) -> str:
     return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
-def students(settings: Settings) -> dict[str, str]:
-    """Name and hash of every student that these settings may use. Raises ModelError, UsageError."""
-    if settings.task == AUTO and settings.model in SIZES:
-        wanted = {f"{task}-{settings.model}" for task in AUTO_TASKS}
+def students(settings: RepairSettings) -> dict[str, str]:
+    """Name and hash of every model that these settings may use. Raises ModelError, UsageError."""
+    model = settings.restore.model
+    if settings.task == AUTO and model in SIZES:
+        wanted = {f"{task}-{model}" for task in AUTO_TASKS}
         found = [student for student in store.installed() if student.spec.name in wanted]
     else:
-        found = [store.find(None if settings.task == AUTO else settings.task, settings.model, check=False)]
+        found = [store.find(None if settings.task == AUTO else settings.task, model, check=False)]
     return {student.spec.name: student_hash(student) for student in found}
 
 
-def settings_hash(settings: Settings, hashes: dict[str, str]) -> str:
-    """SHA-256 of the settings and students. Threads, tiles and the device are left out: the picture stays the same."""
+def settings_hash(settings: RepairSettings, hashes: dict[str, str]) -> str:
+    """SHA-256 of the settings and of the models' weights, but for what leaves the picture the same."""
     decides = {
         "task": settings.task,
-        "steps": settings.steps,
-        "ensemble": settings.ensemble,
-        "strength": settings.strength,
-        "precision": settings.precision,
-        "write": {name: value for name, value in asdict(settings.write).items() if name not in NO_PIXELS},
+        **_but_for(_SAME_PICTURE, asdict(settings.restore)),
+        "write": _but_for(_SAME_CONTENT, asdict(settings.write)),
         "students": hashes,
         **({"read": asdict(settings.read)} if settings.read != ReadOptions() else {}),  # so that older records hold
     }
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+
+def _but_for(names: set[str], values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in names}

@@ -101,7 +101,7 @@ def read_records(path: Path) -> list[Record]:
     return [record for line in lines if (record := _parse(line)) is not None]
 
 
-class Manifest:
+class RunManifest:
     """A manifest open for appending, held by one run at a time.
 
     Raises OutputError where it cannot be opened or another run holds it, DiskFullError where a line does not fit.

@@ -12,13 +12,14 @@ import os
 import re
 import string
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
 from ..errors import UsageError
-from ..jobs import Formats, target_suffix
+from ..jobs import target_suffix
+from ..names import FORMATS, PHOTOGRAPHS
 from .manifest import Past, Record
 from .scan import NOBODY, Found
 from .shard import WHOLE, Shard
@@ -48,8 +49,6 @@ class Item:
 class Wanted:
     """What the user asked for. Raises UsageError for a template that cannot work."""
 
-    formats: Formats  # that can be written: extension, lower case with its dot -> format
-    extensions: Collection[str]  # taken without --include: lower case with the dot
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
     template: str = DEFAULT_TEMPLATE
@@ -87,12 +86,12 @@ class Wanted:
             return False
         if self.include:
             return any(_matches(name, pattern) for pattern in self.include)
-        return PurePosixPath(name).suffix.lower() in self.extensions
+        return PurePosixPath(name).suffix.lower() in PHOTOGRAPHS
 
     def misnamed(self, output: str) -> str:
         """Why an output cannot have this name: its extension promises what will not be written. Empty if it can."""
         suffix = PurePosixPath(output).suffix
-        named = self.formats.get(suffix.lower())
+        named = FORMATS.get(suffix.lower())
         if self.format is None:
             return f"'{suffix}' files cannot be written" if suffix and named is None else ""
         return f"'{suffix}' says {named} and --format says {self.format}" if named not in (None, self.format) else ""
@@ -129,7 +128,7 @@ class Planner:
 
     def _wanted_output(self, name: str) -> str:
         path = PurePosixPath(name)
-        suffix = target_suffix(path.suffix, self._wanted.formats, self._wanted.format)
+        suffix = target_suffix(path.suffix, self._wanted.format)
         words = {"stem": path.stem, "ext": suffix[1:], "source_ext": path.suffix[1:]}
         output = str(path.with_name(self._wanted.template.format_map(words)))
         former = self._past.inputs.get(name)

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Protocol
 
 from ..errors import InputError, RestorectError, UnavailableError, UsageError
-from ..files import Outcome, Settings
-from ..names import FORMATS, PHOTOGRAPHS
+from ..files import Outcome, RepairSettings
 from . import fingerprint
 from .leftovers import owner, sweep
-from .manifest import Manifest, Past, Record, Status, load_past, manifest_path
+from .manifest import Past, Record, RunManifest, Status, load_past, manifest_path
 from .plan import DEFAULT_TEMPLATE, IfExists, Item, Planner, Wanted
 from .scan import Found, look, scan
 from .shard import WHOLE, Shard
@@ -26,7 +25,7 @@ from .work import Result, Work, make_folder, planned_failure
 
 
 @dataclass(frozen=True)
-class Options:
+class BatchOptions:
     """What to restore and where to write, as the user says it."""
 
     folder: Path
@@ -50,7 +49,7 @@ class Executor(Protocol):
 
 
 @dataclass
-class Summary:
+class RunSummary:
     """What a run came to."""
 
     restored: int = 0
@@ -87,7 +86,7 @@ class Batch:
     what looking up the students raises.
     """
 
-    def __init__(self, options: Options, settings: Settings) -> None:
+    def __init__(self, options: BatchOptions, settings: RepairSettings) -> None:
         self.options, self.settings = options, settings
         self.folder = options.folder
         self.output = options.output or default_output(options.folder)
@@ -95,8 +94,6 @@ class Batch:
         self.hashes = fingerprint.students(settings)
         self._settings_hash = fingerprint.settings_hash(settings, self.hashes)
         self._wanted = Wanted(
-            formats=FORMATS,
-            extensions=PHOTOGRAPHS,
             include=options.include,
             exclude=options.exclude,
             template=options.template,
@@ -130,18 +127,18 @@ class Batch:
         """What would be done with these files now; nothing is written."""
         return self._planner().plan(files)
 
-    def open(self) -> Manifest:
+    def open(self) -> RunManifest:
         """The manifest, held for this run alone; the output folder is made. Raises OutputError."""
         make_folder(self.output)
         make_folder(self.manifest_path.parent)
-        return Manifest(self.manifest_path)
+        return RunManifest(self.manifest_path)
 
     def sweep(self, items: Iterable[Item]) -> int:
         """Remove temporary files that killed runs left; where other shards may be running, of these items alone."""
         is_whole = self.options.shard.count == 1
         return sweep(self.output, None if is_whole else {owner(item.output) for item in items})
 
-    def settle(self, items: Iterable[Item], manifest: Manifest) -> Iterator[Event]:
+    def settle(self, items: Iterable[Item], manifest: RunManifest) -> Iterator[Event]:
         """The items that need no work: those to skip, and those that cannot be done."""
         for item in items:
             if item.action == "skip":
@@ -152,7 +149,7 @@ class Batch:
                     self.remember(manifest, result.work, "failed", result)
                 yield Event(item, error=result.error)
 
-    def run(self, works: Iterator[Work], executor: Executor, manifest: Manifest) -> Generator[Event, None, None]:
+    def run(self, works: Iterator[Work], executor: Executor, manifest: RunManifest) -> Generator[Event, None, None]:
         """Everything else, as it is finished; closed early, it drops what is not being written.
 
         Raises the RestorectError that ended the run.
@@ -173,7 +170,7 @@ class Batch:
         for ready in arrivals(self.files, stopping.wait, seconds, self._retries):
             yield from (self.work(item) for item in planner.plan(ready) if item.action != "skip")
 
-    def remember(self, manifest: Manifest, work: Work, status: Status, result: Result | None = None) -> None:
+    def remember(self, manifest: RunManifest, work: Work, status: Status, result: Result | None = None) -> None:
         """A line in the manifest, which later planning goes by."""
         record = self._record(work, status, result)
         manifest.append(record)

@@ -1,7 +1,7 @@
 """What a user would otherwise take from a library, with that library's usual settings.
 
-Where the protocol added the noise, the denoisers are told its sigma, which our blind student is not;
-elsewhere they get scikit-image's estimate. Nothing is tuned to a test set.
+If the protocol added the noise, the denoisers are given its sigma, which our blind model is not; otherwise they
+get scikit-image's estimate. Nothing is tuned to a test set.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from ..engine.source import Image
 from ..errors import ModelError, UsageError
-from .methods import Method
+from ..extras import how_to_install
+from .method import Method
 from .metrics import to_levels
 
 Filter = Callable[[Image, float | None], NDArray[Any]]
@@ -44,8 +45,8 @@ def _estimated_sigma(image: Image) -> float:
     return float(estimate_sigma(image, channel_axis=2, average_sigmas=True))
 
 
-def _sigma(image: Image, told_levels: float | None) -> float:
-    return _estimated_sigma(image) if told_levels is None else told_levels / 255
+def _sigma(image: Image, given_levels: float | None) -> float:
+    return _estimated_sigma(image) if given_levels is None else given_levels / 255
 
 
 def _nlm_opencv(image: Image, sigma: float | None) -> NDArray[Any]:
@@ -109,7 +110,7 @@ def _lime(image: Image, _: float | None) -> NDArray[Any]:
 
 
 def _guided_derain(image: Image, _: float | None) -> NDArray[Any]:
-    """Streaks are thin and brighter than what is behind: of the detail over an edge-keeping base only dark is kept."""
+    """Streaks are thin and brighter than the scene, so only dark detail is kept above an edge-preserving base."""
     encoded = np.clip(image, 0, 1).astype(np.float64)
     guide = encoded.min(axis=2)
     base = np.stack([guided_filter(guide, encoded[..., c], radius=4, eps=0.02) for c in range(3)], axis=2)
@@ -181,4 +182,4 @@ def baseline(name: str, threads: int) -> Method:
 def _how_to_get(row: Baseline) -> str:
     if not row.extra:
         return f"pip install {row.libraries[0]} (read its licence)"
-    return f"pip install 'restorect[{row.extra}]'"
+    return how_to_install(row.extra)

@@ -9,10 +9,10 @@ from PIL import Image as PillowImage
 from PIL import ImageDraw
 
 from .. import images
+from ..atomic import write_file
 from ..errors import InputError, OutputError, UsageError
 from .metrics import to_levels
 from .pictures import as_rgb
-from .records import write_bytes
 from .report import picture_data, render
 
 LARGEST_PX = 4096  # of a picture in the page
@@ -33,7 +33,7 @@ def compare(left: Path, right: Path, target: Path, *, overwrite: bool = False) -
         raise OutputError(f"{target} is there already", "choose another name, or --overwrite")
     before, after, note = _same_size(left, _open(left), right, _open(right))
     if suffix in PICTURE_SUFFIXES:
-        write_bytes(target, _halves(before, after, suffix))
+        write_file(target, _halves(before, after, suffix), overwrite=overwrite)
         return
     figure = {
         "caption": f"{left.name} and {right.name}, {before.width}×{before.height} pixels",
@@ -47,7 +47,7 @@ def compare(left: Path, right: Path, target: Path, *, overwrite: bool = False) -
         "right": 1,
     }
     page = render("compare.html.j2", title=f"{left.name} | {right.name}", figure=figure, note=note)
-    write_bytes(target, page.encode())
+    write_file(target, page.encode(), overwrite=overwrite)
 
 
 def _open(path: Path) -> PillowImage.Image:

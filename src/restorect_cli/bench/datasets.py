@@ -129,7 +129,7 @@ def _demo(row: Dataset) -> Located:
 def find_dataset(wanted: str, *, data_root: Path | None = None, task: str | None = None) -> Located:
     """The test set of this name, or in this folder. `task` is needed for a folder that no row of the table names.
 
-    A name is looked for, whatever its case, below `data_root` (or the folder that RESTORECT_DATA names).
+    A name is looked for below `data_root` (or the folder that RESTORECT_DATA names), in upper or lower case.
     Raises InputError with where to get a set that is not there, UsageError for an unknown name.
     """
     row = named_row(wanted)
@@ -147,6 +147,19 @@ def find_dataset(wanted: str, *, data_root: Path | None = None, task: str | None
     if folder is not None:
         return _own_folder(folder, task, row)
     raise _missing(wanted, row, root)
+
+
+def find_targets(wanted: Path, *, data_root: Path | None = None) -> Path:
+    """The folder of clean pictures: as it is named, or as SET/FOLDER below the data root ("Rain100L/target").
+
+    A folder that is nowhere comes back as it was named.
+    """
+    root = data_root or _root_of_environment()
+    if root is None or wanted.is_dir() or wanted.is_absolute():
+        return wanted
+    name, *below = wanted.parts
+    folder = _below(root, name, named_row(name))
+    return folder.joinpath(*below) if folder else wanted
 
 
 def named_row(name: str) -> Dataset | None:
@@ -189,7 +202,7 @@ def _below(root: Path, wanted: str, row: Dataset | None) -> Path | None:
 
 
 def _names(folder: Path) -> set[str]:
-    """What a folder may be meant by: its name, and that with its parent's before it ("LOL-v2/Synthetic")."""
+    """Names a folder goes by: its own, and that with its parent's before it ("LOL-v2/Synthetic")."""
     name, parent = folder.resolve().name, folder.resolve().parent.name
     return {_plain(name), _plain(parent + name)}
 

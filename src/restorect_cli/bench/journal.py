@@ -1,4 +1,4 @@
-"""What a run has scored so far, on disk after every picture, so that an interrupted run can go on."""
+"""The scores of a run, written to disk after every picture, so that an interrupted run can resume."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Row:
     width: int
     height: int
     seconds: float  # the method alone, without reading and scoring
-    scores: dict[str, float | None]  # by the measure's name; None where it cannot be told
+    scores: dict[str, float | None]  # by the measure's name; None if it cannot be computed
 
     @property
     def megapixels(self) -> float:

@@ -2,9 +2,12 @@
 
     niqe(image)        about 3 for a clean photograph, more for a degraded one
 
-Mittal, Soundararajan, Bovik: Making a "completely blind" image quality analyzer, IEEE SPL 2013. The
-features are the paper's; patches overlap, and the pristine model is our own, fitted by
-`scripts/fit_niqe.py`, so values do not compare with those of other implementations, only with each other.
+For whoever scores pictures that have no clean counterpart: LIME, DICM, NPE, MEF and VV, and photographs of one's own.
+There it and the blur effect are the only numbers.
+
+Mittal, Soundararajan, Bovik: Making a "completely blind" image quality analyzer, IEEE SPL 2013. The features are the
+paper's; patches overlap, and the pristine model is our own, fitted by `scripts/fit_niqe.py`. So compare values with
+each other, not with those of other implementations.
 """
 
 from __future__ import annotations
@@ -13,7 +16,6 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,9 +37,6 @@ because the steps of 8 bits take over where blur leaves no contrast. As it is, i
 the model was not fitted to, over five levels of blur, of noise and of JPEG alike (`scripts/fit_niqe.py --check-only`).
 """
 FEATURES = 36  # 18 at each of two scales
-SHARP_SHARE = 0.75
-"""Of the sharpest patch of a picture: less sharp ones are left out of the pristine model (the paper's 0.75)."""
-
 FLAT_LEVELS = 1e-3  # a patch that deviates less holds nothing but rounding errors
 
 _WINDOW_RADIUS, _WINDOW_SIGMA = 3, 7 / 6
@@ -60,12 +59,12 @@ def pristine_model() -> PristineModel:
         return PristineModel(stored["mean"].astype(np.float64), stored["covariance"].astype(np.float64))
 
 
-def niqe(image: Image, model: PristineModel | None = None) -> float:
+def niqe(image: Image) -> float:
     """Distance of an H×W×3 image in [0, 1] from clean photographs, 0 upwards; 8-bit RGB, no crop.
 
     Raises InputError for a picture smaller than two patches or without any texture.
     """
-    model = model or pristine_model()
+    model = pristine_model()
     features, _ = patch_features(image)
     features = features[np.isfinite(features).all(axis=1)]
     if len(features) < 2:
@@ -73,22 +72,6 @@ def niqe(image: Image, model: PristineModel | None = None) -> float:
     apart = features.mean(axis=0) - model.mean
     pooled = (model.covariance + np.cov(features, rowvar=False)) / 2
     return float(np.sqrt(max(0.0, apart @ np.linalg.pinv(pooled) @ apart)))
-
-
-def fit(pictures: list[Image]) -> PristineModel:
-    """The pristine model of these clean photographs: their sharp patches alone."""
-    chosen = []
-    for picture in pictures:
-        features, sharpness = patch_features(picture)
-        if len(features):
-            keep = (sharpness > SHARP_SHARE * sharpness.max()) & np.isfinite(features).all(axis=1)
-            chosen.append(features[keep])
-    rows = np.concatenate(chosen)
-    return PristineModel(rows.mean(axis=0), np.cov(rows, rowvar=False))
-
-
-def save(model: PristineModel, path: Path) -> None:
-    np.savez_compressed(path, mean=model.mean, covariance=model.covariance)
 
 
 def patch_features(image: Image) -> tuple[Array, Array]:

@@ -64,7 +64,7 @@ class TestSet:
     left_out: int = 0  # pictures that were asked to be left out
 
     def first(self, count: int) -> TestSet:
-        """The first pictures by name alone."""
+        """Only the first pictures by name."""
         return TestSet(self.located, self.cases[:count], self.problems, len(self.cases) - len(self.cases[:count]))
 
     @property

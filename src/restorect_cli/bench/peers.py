@@ -67,7 +67,7 @@ class CommandPeer:
         try:
             self._words = shlex.split(template)
         except ValueError as error:
-            raise UsageError(f"command '{template}' cannot be taken apart ({error})", "check its quotes") from None
+            raise UsageError(f"command '{template}' cannot be parsed ({error})", "check its quotes") from None
         if shutil.which(self._words[0]) is None:
             raise UsageError(f"peer {name}: there is no program {self._words[0]}", "check the command")
         self._name, self._threads = name, threads

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..errors import OutputError
-from .benchmark import Outcome, SetOutcome
+from ..atomic import write_file
+from .benchmark import BenchmarkResult, SetOutcome
 from .measures import Measure
 from .pairing import count_label
 from .runner import Summary
@@ -41,8 +41,8 @@ def protocol(one: SetOutcome) -> str:
     return "; ".join(parts)
 
 
-def records(outcome: Outcome) -> Iterator[dict[str, Any]]:
-    """One record per set, setting and method, with all that it takes to measure the numbers again."""
+def records(outcome: BenchmarkResult) -> Iterator[dict[str, Any]]:
+    """One record per set, setting and method, with everything needed to measure the numbers again."""
     for one in outcome.sets:
         kinds = {spec.name: spec.kind for spec in one.specs}
         for summary in one.summaries:
@@ -61,10 +61,11 @@ def records(outcome: Outcome) -> Iterator[dict[str, Any]]:
                 "protocol": protocol(one),
                 "seconds_per_megapixel": round(summary.seconds_per_megapixel, 4),
                 "peak_bytes": one.peaks.get(summary.method),
-                "student": one.student,
-                "steps": one.run_settings.steps,
-                "ensemble": one.run_settings.ensemble,
-                "precision": one.run_settings.precision,
+                "model": one.student,
+                "steps": one.restore.steps,
+                "ensemble": one.restore.ensemble,
+                "strength": one.restore.strength,
+                "precision": one.restore.precision,
                 "device": outcome.device,
                 "threads": outcome.threads,
                 "machine": outcome.machine,
@@ -103,11 +104,11 @@ def table(one: SetOutcome, width: int = 120) -> str:
     file = io.StringIO()
     console = Console(file=file, width=width, highlight=False)
     console.print(drawn)
-    lines = [f"{one.name}: {protocol(one)}; student {one.student}", *file.getvalue().splitlines()]
+    lines = [f"{one.name}: {protocol(one)}; model {one.student}", *file.getvalue().splitlines()]
     return "\n".join(line.rstrip() for line in lines)
 
 
-def conventions(outcome: Outcome) -> str:
+def conventions(outcome: BenchmarkResult) -> str:
     """What the columns mean, one line each."""
     used = dict.fromkeys((measure.label, measure.convention) for one in outcome.sets for measure in one.measures)
     return "\n".join(f"{label}: {convention}" for label, convention in used)
@@ -124,7 +125,7 @@ def headings(one: SetOutcome) -> list[str]:
 
 
 def cells(one: SetOutcome, summary: Summary) -> list[str]:
-    """The numbers of one method as text; ratios are to our own student in this run."""
+    """The numbers of one method as text; ratios are to our own model in this run."""
     texts = [number(measure, summary.means[measure.name]) for measure in one.measures]
     ours = next(
         (other for other in one.summaries if other.method == one.ours and other.setting == summary.setting), None
@@ -152,7 +153,7 @@ def number(measure: Measure, value: float | None) -> str:
     return "" if value is None else f"{value:.{measure.digits}f}"
 
 
-def write_csv(outcome: Outcome, path: Path) -> None:
+def write_csv(outcome: BenchmarkResult, path: Path) -> None:
     """One line per picture and method. Raises OutputError."""
     names = list(dict.fromkeys(measure.name for one in outcome.sets for measure in one.measures))
     file = io.StringIO()
@@ -166,21 +167,8 @@ def write_csv(outcome: Outcome, path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """As `write_bytes`, in UTF-8."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write beside and rename, so that nothing half-written is left. Raises OutputError."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(
-            f"cannot write {path} ({error.strerror or error})", "check the folder and the space"
-        ) from error
+    """The text in UTF-8, whole or not at all. Raises OutputError."""
+    write_file(path, text.encode())
 
 
 def kind_label(one: SetOutcome, method: str) -> str:

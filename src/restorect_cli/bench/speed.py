@@ -16,12 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ..engine.restorer import Precision
+from ..engine.options import RestoreOptions
 from ..engine.runtime import Graph
 from ..engine.source import Image
 from ..models import store
+from ..names import Precision
 from .memory import peak_bytes
-from .methods import Method, MethodSpec, Settings, build
+from .method import Method, MethodSpec
+from .methods import build
 
 SIZES_MEGAPIXELS = (0.25, 1.0, 4.0, 12.0, 48.0)
 MATRIX_SIDE = 3072
@@ -51,7 +53,7 @@ class Point:
 class Cost:
     """One measurement."""
 
-    student: str
+    model: str
     point: Point
     seconds_per_megapixel: float  # the best of a few
     peak_bytes: int | None  # of a process that does nothing else, its libraries included
@@ -74,29 +76,30 @@ def plan_points(
 
 
 def measure_costs(
-    settings: Settings,
+    task: str,
+    options: RestoreOptions,
     *,
     sizes: Sequence[float] = SIZES_MEGAPIXELS,
     threads: Sequence[int],
     steps: Sequence[int] | None = None,
 ) -> Iterator[Cost]:
-    """Costs at the planned points, each as soon as it is measured; int8 where the student comes with such a graph.
+    """Costs at the planned points, each as soon as it is measured; int8 where the model comes with such a graph.
 
-    steps: None for all that the student can take. The ensemble is that of the settings.
+    steps: None for all that the model can take. Threads, precision and steps of the options are those of each point.
     Raises ModelError, DeviceError or UsageError.
     """
-    student = store.find(settings.task, settings.model)
+    student = store.find(task, options.model)
     operations = operations_per_megapixel(student.velocity)
     spec = MethodSpec("restorect", student.spec.name)
     precisions: list[Precision] = ["fp32", "int8"] if student.velocity_int8 is not None else ["fp32"]
     rates = {count: matrix_rate(count) for count in threads}
     for planned in plan_points(sizes, threads, precisions, steps or range(1, student.spec.max_steps + 1)):
-        point = replace(planned, ensemble=settings.ensemble)
-        one = replace(settings, threads=point.threads, precision=point.precision, steps=point.steps)
+        point = replace(planned, ensemble=options.ensemble)
+        one = replace(options, threads=point.threads, precision=point.precision, steps=point.steps)
         image = test_picture(point.megapixels)
-        seconds = best_seconds(build(spec, one), image) / point.megapixels
+        seconds = best_seconds(build(spec, task, one), image) / point.megapixels
         share = operations * point.steps * point.ensemble / seconds / rates[point.threads] if operations else None
-        yield Cost(student.spec.name, point, seconds, peak_bytes(spec, one, image, None), share)
+        yield Cost(student.spec.name, point, seconds, peak_bytes(spec, task, one, image, None), share)
 
 
 def growth(costs: Sequence[Cost]) -> tuple[float, float] | None:

@@ -20,10 +20,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from .. import __version__
+from .._version import __version__
 from ..errors import RestorectError
 from ..one_line import folded
-from . import batch, bench, compare, degrade, distill, doctor, enhance, models, train
+from . import batch, bench, compare, degrade, distill, doctor, enhance, export, models, train
 from .options import help_if_alone
 from .output import Output, let_go_of_broken_streams
 
@@ -41,15 +41,12 @@ app.command("bench", short_help="Score the students, and other methods, on test 
 app.command("benchmark", short_help="The same as `bench`.", hidden=True)(bench.bench)
 app.command("compare", short_help="Put two pictures under one slider.")(compare.compare)
 app.command("degrade", short_help="Make training pairs from clean photographs.")(degrade.degrade)
-app.command("train", short_help="Train a student by a recipe.")(train.train)
+app.command("train", short_help="Train a model from a recipe.")(train.train)
 app.command("distill", short_help="Train a student that learns from a teacher.")(distill.distill)
-app.command("export", short_help="Turn a training run into a student that `enhance` can use.")(train.export)
+app.command("export", short_help="Turn a training run into a model that `enhance` can use.")(export.export)
 app.command("doctor", short_help="Check that everything is in order; a fix for each problem.")(doctor.doctor)
 
 _INTERRUPTED, _TERMINATED = 130, 143
-
-# Recent versions of Typer carry their own copy of Click: the base of its errors is found through one that it exports.
-_TyperError: type[Exception] = typer.BadParameter.__bases__[0].__bases__[0]
 
 
 def _print_version(wanted: bool) -> None:
@@ -109,7 +106,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return _fail("interrupted", _INTERRUPTED)
     except BrokenPipeError:  # whoever read our output is gone
         return 1
-    except _TyperError as error:
+    except typer.TyperException as error:
         return _usage_problem(error)
     except OSError as error:  # as where Typer prints a help page to a full disk; files have errors of their own
         return _fail(f"a file or stream cannot be used ({error}): check the free space and where the output goes", 1)
@@ -120,12 +117,13 @@ def _run(arguments: Sequence[str] | None) -> int:
         return _fail(f"unexpected {type(error).__name__} ({what}): please report it with the output of --debug", 1)
 
 
-def _usage_problem(error: Exception) -> int:
-    """Click's complaint on one line, with the command whose help to read."""
+def _usage_problem(error: typer.TyperException) -> int:
+    """Typer's complaint on one line, with the command whose help to read."""
     context = getattr(error, "ctx", None)
     command = getattr(context, "command_path", None) or "restorect"
-    message = error.format_message() if hasattr(error, "format_message") else str(error)
-    message = folded(message).rstrip(".")
+    message = (
+        folded(error.format_message()).rstrip(".").replace("Value error, ", "")
+    )  # pydantic's prefix, in Typer 0.29
     return _fail(f"{message}: see {command} --help", 2)
 
 

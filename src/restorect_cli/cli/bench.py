@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import InputError, UsageError
-from ..names import TASKS
-from .options import DEVICE_CHOICES, Ensemble, Json, Quiet, choose
+from ..names import DeviceName, Precision, Task
+from .options import Ensemble, Json, Quiet, Steps, Strength, words
 from .output import Output, flow_told
+from .settings import restore_options
+
+if TYPE_CHECKING:
+    from ..engine.options import RestoreOptions
 
 _USED_BY_SPEED = {"speed", "task", "model", "device", "threads", "steps", "ensemble", "sizes", "as_json", "quiet"}
 
@@ -41,15 +45,17 @@ def bench(
     targets: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Folder of the clean pictures, where it is not beside the others.", show_default=False
+            metavar="DIR",
+            help="Folder of the clean pictures, if they are elsewhere: a path, or SET/FOLDER below the data root.",
+            show_default=False,
         ),
     ] = None,
     task: Annotated[
-        str | None,
+        Task | None,
         typer.Option(
             "--task",
             "-t",
-            metavar="|".join(TASKS),
+            metavar=words(Task),
             help="What to repair, for a folder of your own.",
             show_default=False,
         ),
@@ -80,24 +86,24 @@ def bench(
     model: Annotated[
         str,
         typer.Option(
-            "--model", "-m", metavar="MODEL", help="As in `restorect enhance`; none for the input and the others alone."
+            "--model",
+            "-m",
+            metavar="MODEL",
+            help="As in `restorect enhance`; 'none' scores only the input and the other methods.",
         ),
     ] = "s",
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=4, metavar="1..4", help="Steps of the flow [default: the student's own].", show_default=False
-        ),
-    ] = None,
+    steps: Steps = None,
     ensemble: Ensemble = 1,
-    strength: Annotated[float, typer.Option(min=0.0, max=1.0, metavar="0..1", help="How far to go.")] = 1.0,
-    precision: Annotated[str, typer.Option(metavar="fp32|int8", help="Of the network's arithmetic.")] = "fp32",
+    strength: Strength = 1.0,
+    precision: Annotated[
+        Precision, typer.Option(metavar=words(Precision), help="Precision of the network's arithmetic.")
+    ] = "fp32",
     device: Annotated[
-        str, typer.Option("--device", "-d", metavar="|".join(DEVICE_CHOICES), help="Where our student computes.")
+        DeviceName, typer.Option("--device", "-d", metavar=words(DeviceName), help="Where the model runs.")
     ] = "cpu",
     threads: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="CPU threads, for every method [default: all].", show_default=False),
+        typer.Option(metavar="N", help="CPU threads, for every method [default: all].", show_default=False),
     ] = None,
     all_baselines: Annotated[
         bool, typer.Option("--baselines", help="Also run what OpenCV, scikit-image and others offer for the task.")
@@ -128,7 +134,7 @@ def bench(
     speed: Annotated[
         bool,
         typer.Option(
-            "--speed", help="Measure no quality but what --task costs: time and memory by size, threads and steps."
+            "--speed", help="Measure time and memory of --task instead of quality, by size, threads and steps."
         ),
     ] = False,
     sizes: Annotated[
@@ -149,17 +155,17 @@ def bench(
         ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an interrupted run of the same sets and settings.")
+        bool, typer.Option("--resume", help="Resume an interrupted run of the same sets and settings.")
     ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Scores the installed students on standard test sets, and other methods beside them in the same run.
+    """Scores the installed models on standard test sets, and other methods beside them in the same run.
 
     Every number names its convention: RGB or Y, 8-bit rounding, no crop, nothing fitted to the truth (but for the
-    one column that says so). Pairs are matched by name and what is not matched is listed. A part of a set is scored
-    and called partial. A picture that cannot be read, or pairs of unequal size, do not stop the others; the exit code
-    is then 1. What an interrupted run has scored is kept: see --resume.
+    one column that says so). Pairs are matched by name; files without a partner are listed. A part of a set is scored
+    and called partial. A picture that cannot be read, or a pair of unequal sizes, does not stop the others, but the
+    exit code is then 1. The scores of an interrupted run are kept: see --resume.
 
     \b
     Examples:
@@ -170,19 +176,16 @@ def bench(
       restorect bench --speed --task low-light --threads 2
       restorect bench --dataset LOL-v1 --peer-cmd 'other=python other.py {in} {out}' --json
     """
-    choose("--device", device, DEVICE_CHOICES)
-    choose("--precision", precision, ("fp32", "int8"))
-    if task is not None:
-        choose("--task", task, TASKS)
+    restore = restore_options(context)
     out = Output(as_json=as_json, quiet=quiet)
     if list_sets:
         return _list(out)
 
     if speed:
         _refuse_what_speed_ignores(context)
-        return _speed(out, task or "denoise", model, device, threads, steps, ensemble, sizes)
+        return _speed(out, task or "denoise", restore, sizes)
     if _was_given(context, "sizes"):
-        raise UsageError("--sizes is of --speed alone", "add --speed, or leave --sizes away")
+        raise UsageError("--sizes works only with --speed", "add --speed, or leave --sizes out")
 
     from ..bench import records
     from ..bench.benchmark import Benchmark, Order
@@ -201,13 +204,7 @@ def bench(
         sigmas=sigma or [],
         clipped=clipped,
         metrics=metrics.split(",") if metrics else [],
-        model=model,
-        steps=steps,
-        ensemble=ensemble,
-        strength=strength,
-        device=device,
-        threads=threads,
-        precision=cast(Literal["fp32", "int8"], precision),
+        restore=restore,
         all_baselines=all_baselines,
         baselines=baseline or [],
         peers=peers,
@@ -256,39 +253,29 @@ def _refuse_what_speed_ignores(context: typer.Context) -> None:
     if unused:
         raise UsageError(
             f"--speed cannot go with {', '.join(unused)}",
-            "it scores no pictures, and measures the full repair in every precision; run the two apart",
+            "it scores no pictures, and measures the full repair in every precision; run the two separately",
         )
 
 
-def _speed(
-    out: Output,
-    task: str,
-    model: str,
-    device: str,
-    threads: int | None,
-    steps: int | None,
-    ensemble: int,
-    sizes: str,
-) -> None:
+def _speed(out: Output, task: str, restore: RestoreOptions, sizes: str) -> None:
     try:
         megapixels = [float(size) for size in sizes.split(",")]
     except ValueError:
         megapixels = []
     if not megapixels or not all(0.01 <= size <= 250 for size in megapixels):
-        raise UsageError(f"sizes '{sizes}' cannot be meant", "give megapixels from 0.01 to 250, as in 1,12")
+        raise UsageError(f"cannot parse --sizes '{sizes}'", "give megapixels from 0.01 to 250, as in 1,12")
 
-    from ..bench.methods import Settings
     from ..bench.speed import growth, measure_costs
-    from ..engine.runtime import check_threads
+    from ..engine.runtime import threads_to_run
 
-    most = check_threads(threads)
-    counts = [most] if threads is not None or most == 1 else [most, 1]
+    most = threads_to_run(restore.threads)
+    counts = [most] if restore.threads is not None or most == 1 else [most, 1]
+    steps = [restore.steps] if restore.steps else None
     costs = []
-    settings = Settings(task, most, model, ensemble=ensemble, device=device)
-    for cost in measure_costs(settings, sizes=megapixels, threads=counts, steps=[steps] if steps else None):
+    for cost in measure_costs(task, restore, sizes=megapixels, threads=counts, steps=steps):
         costs.append(cost)
         point = cost.point
-        text = f"{cost.student} {point.megapixels:6g} MP, "
+        text = f"{cost.model} {point.megapixels:6g} MP, "
         text += f"{_counted(point.threads, 'thread')}, {point.precision}, {flow_told(point.steps, point.ensemble)}: "
         text += f"{cost.seconds_per_megapixel:.3f} s/MP"
         text += f", peak {cost.peak_bytes / 1e9:.2f} GB" if cost.peak_bytes else ""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from ..errors import InputError, OutputError
-from ..names import TASKS
-from .options import Json, Quiet, choose
+from ..names import Task
+from .options import Json, Quiet, words
 from .output import Output
 
-SEVERITIES = ("light", "heavy", "mixed")
+Severity = Literal["light", "heavy", "mixed"]
 
 
 def degrade(
@@ -21,7 +21,7 @@ def degrade(
         Path, typer.Argument(metavar="DIR", help="Folder of clean photographs; folders in it are left out.")
     ],
     task: Annotated[
-        str, typer.Option("--task", "-t", metavar="|".join(TASKS), help="What to degrade for.", show_default=False)
+        Task, typer.Option("--task", "-t", metavar=words(Task), help="What to degrade for.", show_default=False)
     ],
     output: Annotated[
         Path,
@@ -34,9 +34,9 @@ def degrade(
     ] = 1,
     seed: Annotated[int, typer.Option(min=0, metavar="S", help="Another seed makes other pairs.")] = 0,
     severity: Annotated[
-        str | None,
+        Severity | None,
         typer.Option(
-            metavar="|".join(SEVERITIES),
+            metavar=words(Severity),
             help="How hard it rains (derain only; elsewhere every strength is drawn) [default: mixed].",
             show_default=False,
         ),
@@ -70,11 +70,9 @@ def degrade(
       restorect degrade ./photos --task derain --severity heavy -o ./pictures/heavy-rain
       restorect degrade ./photos --task denoise -o ./pictures/my-noise --count 4 --seed 7
     """
-    choose("--task", task, TASKS)
-    if severity is not None:
-        choose("--severity", severity, SEVERITIES)
 
-    from ..degrade.pairs import RECIPE_FILE, degradations, list_photographs, make_pairs, write_recipes
+    from ..degrade.pairs import degradations, list_photographs, make_pairs
+    from ..recipes.starters import RECIPE_FILE, write_recipes
 
     kinds = degradations(task, severity)
     photographs, failed = list_photographs(folder, count)

@@ -1,4 +1,4 @@
-"""`restorect distill`: a student that learns from a teacher, ready for `enhance`."""
+"""`restorect distill`: a student that learns from a teacher, exported as a model for `enhance`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from .options import Quiet, choose
+from .export import say_exported
+from .options import Quiet, words
 from .output import Output
-from .train import TRAIN_DEVICES, need_one_start, need_torch, tell_export, train_to_the_end
-from .training_plan import tell_plan
+from .training import TrainDevice, need_one_start, need_torch, say_estimate, train_to_the_end
 
 
 def distill(
@@ -29,7 +29,7 @@ def distill(
         str | None,
         typer.Argument(
             metavar="RECIPE",
-            help="A recipe for a student, that comes along or a TOML file "
+            help="A recipe for a student, shipped or a TOML file "
             "[default: distilled.toml or recipe.toml in DIR, else that of the teacher's task].",
             show_default=False,
         ),
@@ -44,7 +44,7 @@ def distill(
             show_default=False,
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in RUN stopped.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue where the run in RUN stopped.")] = False,
     init: Annotated[
         Path | None,
         typer.Option(
@@ -63,10 +63,12 @@ def distill(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print sizes, steps, hours and memory, and train nothing.")
     ] = False,
-    licence: Annotated[str, typer.Option(help="Licence of the weights, an SPDX name.")] = "LicenseRef-unstated",
-    training_data: Annotated[str, typer.Option(help="One sentence: what it learned from.")] = "not stated",
+    licence: Annotated[
+        str, typer.Option(help="Licence of the weights, as an SPDX identifier.")
+    ] = "LicenseRef-unstated",
+    training_data: Annotated[str, typer.Option(help="What it was trained on, in one sentence.")] = "not stated",
     device: Annotated[
-        str, typer.Option("--device", "-d", metavar="|".join(TRAIN_DEVICES), help="Where to train.")
+        TrainDevice, typer.Option("--device", "-d", metavar=words(TrainDevice), help="Where to train.")
     ] = "cpu",
     threads: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="CPU threads [default: all].", show_default=False)
@@ -75,11 +77,12 @@ def distill(
 ) -> None:
     """Trains a student that learns from a teacher, and exports it. Needs the extra `train`.
 
-    A teacher sees the clean pictures: its vectors tell what no degraded picture does. The student learns to generate
-    them by a latent flow, and to compute as the teacher does. First train a teacher with `restorect train`. A recipe's
-    [distill] table weighs what is learned from it; without one the usual weights hold.
+    First train a teacher with `restorect train`. A teacher sees the clean pictures, so its vectors hold what no
+    degraded picture shows. The student learns to generate these vectors with a latent flow, and to compute what the
+    teacher computes. The [distill] table of the recipe sets the weights of its losses; without one they have their
+    defaults.
 
-    At the end RUN holds the student in a folder named like it, checked against torch, with a card.
+    At the end RUN holds a folder with the exported model and its card. It computes the same as the student in torch.
 
     \b
     Examples:
@@ -93,7 +96,6 @@ def distill(
       restorect train --task low-light --net teacher-small --data ./pictures
       restorect distill low-light-s-distilled --data ./pictures --teacher runs/low-light-teacher-small/ema.safetensors
     """
-    choose("--device", device, TRAIN_DEVICES)
     need_one_start(resume, init)
     need_torch()
     from ..recipes.choice import RUNS, distilling
@@ -109,7 +111,7 @@ def distill(
         out = Output(quiet=quiet or not ranks.leads)
         if dry_run:
             if ranks.leads:
-                tell_plan(chosen, data, ranks.device, out, teacher=teacher, threads=threads)
+                say_estimate(chosen, data, ranks.device, out, teacher=teacher, threads=threads)
             return
         trainer = Trainer(chosen, data, run, ranks=ranks, threads=threads, resume=resume, teacher=teacher, init=init)
         train_to_the_end(trainer, time_limit, out)
@@ -126,4 +128,4 @@ def _export(run: Path, licence: str, training_data: str, out: Output) -> None:
     folder = run / spec.name
     export(student, spec, folder, overwrite=True)  # its own of an earlier call: --resume may ask again
     write_card(folder, spec, recipe, run / "log.jsonl")
-    tell_export(spec, folder, out)
+    say_exported(spec, folder, out)

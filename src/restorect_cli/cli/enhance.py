@@ -11,11 +11,11 @@ import typer
 from ..errors import InputError, OutputError, RestorectError, UsageError
 from ..one_line import printable
 from .options import (
-    FORMAT_CHOICES,
     AcceptTruncated,
     Depth,
     Device,
     Ensemble,
+    Format,
     HalfSize,
     Json,
     KeepTimes,
@@ -28,16 +28,18 @@ from .options import (
     Task,
     Threads,
     Tile,
+    format_option,
 )
 from .output import Output, flow_told, outcome_line, outcome_record, stdout_error
-from .settings import read_settings
+from .settings import repair_settings
 
 if TYPE_CHECKING:
-    from ..files import Chosen, Outcome, Repairer, Settings
+    from ..files import Chosen, Outcome, Repairer, RepairSettings
     from ..jobs import Job
 
 
 def enhance(
+    context: typer.Context,
     inputs: Annotated[
         list[str],
         typer.Argument(
@@ -67,14 +69,7 @@ def enhance(
     device: Device = "auto",
     threads: Threads = None,
     tile: Tile = None,
-    format: Annotated[
-        str | None,
-        typer.Option(
-            metavar="|".join(FORMAT_CHOICES),
-            help="Format to write [default: by OUT's extension, else the input's].",
-            show_default=False,
-        ),
-    ] = None,
+    format: Annotated[Format | None, format_option("by OUT's extension, else the input's")] = None,
     quality: Quality = None,
     depth: Depth = None,
     overwrite: Annotated[
@@ -87,7 +82,7 @@ def enhance(
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Also tell which student runs on which device, before it starts.")
+        bool, typer.Option("--verbose", "-v", help="Also say which model runs on which device, before it starts.")
     ] = False,
 ) -> None:
     """Repairs photographs: too little light, noise, rain streaks, raindrops on the lens.
@@ -98,8 +93,8 @@ def enhance(
     overwritten without --overwrite. Of several images, one that fails does not stop the others; the exit code is
     then 1.
 
-    With --task auto the light and the noise are measured, and the task chosen is told with its reason. Rain it cannot
-    tell: name that task yourself.
+    With --task auto, dark pictures are treated as low-light and everything else as noisy, and the reason is said. Rain
+    and raindrops are not detected: pass --task derain or --task raindrop.
 
     \b
     Examples:
@@ -115,29 +110,11 @@ def enhance(
       {"input", "output", "task", "reason" (with auto), "model", "device", "steps", "ensemble",
        "width", "height", "seconds", "notes"}, or {"input", "error", "exit_code"}
     """
-    settings = read_settings(
-        task=task,
-        model=model,
-        steps=steps,
-        ensemble=ensemble,
-        strength=strength,
-        device=device,
-        threads=threads,
-        tile=tile,
-        format=format,
-        quality=quality,
-        depth=depth,
-        strip=strip,
-        accept_truncated=accept_truncated,
-        half_size=half_size,
-        keep_times=keep_times,
-        overwrite=overwrite,
-    )
+    settings = repair_settings(context)
 
     from ..jobs import plan_jobs
-    from ..names import FORMATS
 
-    jobs = plan_jobs(inputs, output, FORMATS, format=settings.write.format, overwrite=overwrite)
+    jobs = plan_jobs(inputs, output, format=settings.write.format, overwrite=overwrite)
     streaming = any(job.target is None for job in jobs)
     _check_streams(jobs, as_json)
 
@@ -147,7 +124,7 @@ def enhance(
         raise typer.Exit(code)
 
 
-def _run_all(jobs: Sequence[Job], settings: Settings, report: Output) -> int:
+def _run_all(jobs: Sequence[Job], settings: RepairSettings, report: Output) -> int:
     """The exit code: 1 if an image failed. A missing model or device fails them all, so that ends the run."""
     from ..files import Repairer
 
@@ -185,7 +162,8 @@ def _run_one(job: Job, repairer: Repairer, report: Output) -> Outcome:
             report.say(f"{name}: {chosen.task}, because {chosen.reason}")
         restorer = repairer.restorer(chosen.task)
         report.detail(
-            f"{name}: student {restorer.spec.name} on {restorer.device}, {flow_told(restorer.steps, restorer.ensemble)}"
+            f"{name}: model {restorer.spec.name} on {restorer.device}, "
+            f"{flow_told(restorer.steps, restorer.options.ensemble)}"
         )
 
     stream = sys.stdin.buffer if job.source is None else None

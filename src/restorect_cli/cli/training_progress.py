@@ -1,21 +1,20 @@
-"""How far a training is: a bar (tqdm) at a terminal, a line now and then elsewhere, both on standard error."""
+"""How far a training is: a bar at a terminal, elsewhere a line now and then, both on standard error."""
 
 from __future__ import annotations
 
-import sys
 import time
+from datetime import timedelta
 from types import TracebackType
-
-from tqdm import tqdm
 
 from .output import Output
 
 LINE_SECONDS = 30.0  # between two lines where there is no terminal
 MEMORY = 0.95  # of the loss that is shown: that of one batch jumps
+REFRESHES = 2  # of the bar, per second: the processor has training to do
 
 
 class TrainingProgress:
-    """To be told of every iteration; tells the loss, seconds per iteration and the time left.
+    """Shows iterations, the loss, seconds per iteration and the time left.
 
     with TrainingProgress(out, "denoise", 36000, done=1200) as progress:
         progress.step(1201, loss=0.02)
@@ -28,41 +27,49 @@ class TrainingProgress:
         """`time_limit` in seconds, where training stops before its end."""
         self._out, self._iterations, self._first, self._limit = out, iterations, done, time_limit
         self._loss: float | None = None
-        self._began = self._told = time.monotonic()
-        self._bar = tqdm(
-            total=iterations,
-            initial=done,
-            desc=label,
-            file=sys.stderr,
-            disable=not out.draws_bars,
-            leave=False,
-            dynamic_ncols=True,
-            mininterval=0.5,
-            bar_format="{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt}{postfix}",
-        )
+        self._began = self._last_line = time.monotonic()
+        self._bar = None
+        if out.draws_bars:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
+
+            columns = (
+                TextColumn("{task.description}", markup=False),
+                TaskProgressColumn(),
+                BarColumn(bar_width=24),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[state]}", markup=False),
+            )
+            # what is said meanwhile on standard error is put above the bar
+            console = Console(stderr=True)
+            self._bar = Progress(
+                *columns, console=console, transient=True, redirect_stdout=False, refresh_per_second=REFRESHES
+            )
+            self._task = self._bar.add_task(label, total=iterations, completed=done, state="")
 
     def __enter__(self) -> TrainingProgress:
+        if self._bar is not None:
+            self._bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.stop()
 
     def step(self, iteration: int, loss: float) -> None:
         """`iteration` steps are done, the last of which had this loss."""
         self._loss = loss if self._loss is None else MEMORY * self._loss + (1 - MEMORY) * loss
-        if self._out.draws_bars:
-            self._bar.set_postfix_str(self._state(iteration), refresh=False)
-            self._bar.update(iteration - self._bar.n)
-        elif time.monotonic() - self._told > LINE_SECONDS:
-            self._told = time.monotonic()
+        if self._bar is not None:
+            self._bar.update(self._task, completed=iteration, state=self._state(iteration))
+        elif time.monotonic() - self._last_line > LINE_SECONDS:
+            self._last_line = time.monotonic()
             self._out.say(f"iteration {iteration} of {self._iterations}, {self._state(iteration)}")
 
     def say(self, text: str) -> None:
         """A line of news, above the bar if there is one."""
-        with self._bar.external_write_mode(file=sys.stderr):
-            self._out.say(text)
+        self._out.say(text)
 
     def _state(self, iteration: int) -> str:
         spent = time.monotonic() - self._began
@@ -70,4 +77,4 @@ class TrainingProgress:
         left = (self._iterations - iteration) * each
         if self._limit is not None:
             left = min(left, max(0.0, self._limit - spent))
-        return f"loss {self._loss:.4f}, {each:.3f} s/it, {tqdm.format_interval(left)} left"
+        return f"loss {self._loss:.4f}, {each:.3f} s/it, {timedelta(seconds=int(left))} left"

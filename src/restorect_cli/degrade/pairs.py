@@ -2,17 +2,15 @@
 
     OUT/input/NAME.png    degraded
     OUT/target/NAME.png   clean: the photograph as sRGB of eight bits, which is what was degraded
-    OUT/recipe.toml       a recipe that trains on them: `restorect train --data OUT`
-    OUT/teacher.toml, OUT/distilled.toml    likewise a teacher, `--net teacher-tiny`, and a student of it: `distill`
 
 What happens to a photograph depends on its file name, the seed and the task, and on nothing else in the folder.
-Neither this module nor `degrade` imports torch.
+`recipes.starters` writes recipes beside the pairs.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +28,6 @@ from .rain import FreshStreaks
 from .table import Degradation, Rain, Scene
 
 SMALLEST_PX = 16  # the smallest crop that a recipe may have
-RECIPE_FILE, TEACHER_FILE, DISTILLED_FILE = "recipe.toml", "teacher.toml", "distilled.toml"
 LONGEST_PX = 65_500  # what JPEG, in which some pictures are packed, can hold
 
 _LIGHT, _HEAVY = Rain(FreshStreaks(), heavy=False), Rain(FreshStreaks(), heavy=True)
@@ -41,83 +38,6 @@ _KINDS: dict[str, dict[str, Degradation]] = {
     "raindrop": {"raindrop": table.SIMPLE["raindrop"]},
     "derain": {"rain-light": _LIGHT, "rain-heavy": _HEAVY},
 }
-
-
-@dataclass(frozen=True)
-class _Size:
-    """How large a training is, by the number of photographs, and what an iteration takes on one core."""
-
-    largest_crop_px: int
-    each: int  # iterations for every photograph
-    most: int
-    seconds: float
-
-    def iterations(self, photographs: int) -> int:
-        """With 12 photographs a teacher and its student are best on another one at 500 to 1,000, far worse at 2,500."""
-        return min(self.most, max(1000, self.each * photographs))
-
-
-_SIZES = {
-    RECIPE_FILE: _Size(largest_crop_px=112, each=100, most=20_000, seconds=0.18),
-    TEACHER_FILE: _Size(largest_crop_px=96, each=60, most=2500, seconds=0.48),
-    DISTILLED_FILE: _Size(largest_crop_px=96, each=60, most=3000, seconds=0.38),
-}
-_RECIPES = {
-    RECIPE_FILE: """\
-# Trains on the pairs of this folder: restorect train --data FOLDER
-# About {minutes} minutes on one core of a recent server CPU, by the number of photographs: trained longer, a few of
-# them are learned by heart. More photographs make a better student.
-task = "{task}"
-net = "s"
-iterations = {iterations}
-batch = 12
-crop_px = {crop_px}
-final_l2 = 0.25
-start_share = 0.65
-validate_every = 1000
-""",
-    TEACHER_FILE: """\
-# A teacher from the pairs of this folder: restorect train --data FOLDER --net teacher-tiny
-# About {minutes} minutes on one core of a recent server CPU, by the number of photographs; teacher-small takes three
-# times as long.
-task = "{task}"
-net = "teacher-tiny"
-iterations = {iterations}
-batch = 4
-crop_px = {crop_px}
-ema = 0.995
-validate_every = 250
-""",
-    DISTILLED_FILE: """\
-# A student of that teacher: restorect distill --data FOLDER --teacher WEIGHTS
-# About {minutes} minutes on one core of a recent server CPU, by the number of photographs.
-task = "{task}"
-net = "s"
-iterations = {iterations}
-batch = 8
-crop_px = {crop_px}
-learning_rate = 1.2e-3
-ema = 0.995
-final_l2 = 0.25
-start_share = 0.65
-validate_every = 250
-
-[distill]
-first_phase = 0.1
-""",
-}
-_PAIRS = """
-[[source]]
-folder = "."
-degrade = "pair"
-weight = 0.5
-"""
-_ANEW = """
-[[source]]
-folder = "target"
-degrade = "{kind}"
-weight = {weight:g}
-"""
 
 
 @dataclass(frozen=True)
@@ -207,39 +127,6 @@ def make_pairs(
             raise
         height, width = clean.shape[:2]
         yield Pair(str(photograph.path), str(input_path), str(target_path), kind, width, height)
-
-
-def write_recipes(
-    output: Path, task: str, kinds: Collection[str], photographs: int, sides_px: Sequence[int]
-) -> list[Path]:
-    """Put recipes for the pairs in `output`, whose shorter sides are given, beside them; return those written.
-
-    Half of the samples are the pairs, half their clean pictures degraded anew by `kinds`, so that few photographs
-    teach more. A recipe that is there already is kept. Crops fit into nine of ten pictures: training leaves smaller
-    ones out. Raises OutputError.
-    """
-    fitting = sorted(sides_px)[len(sides_px) // 10] // 8 * 8
-    sources = _PAIRS + "".join(_ANEW.format(kind=kind, weight=round(0.5 / len(kinds), 3)) for kind in kinds)
-    written = []
-    for name, text in _RECIPES.items():
-        path, size = output / name, _SIZES[name]
-        iterations = size.iterations(photographs)
-        values = {
-            "task": task,
-            "iterations": iterations,
-            "minutes": max(1, round(iterations * size.seconds / 60)),
-            "crop_px": min(size.largest_crop_px, fitting),
-        }
-        try:
-            with path.open("x", encoding="utf-8") as file:
-                file.write(text.format(**values) + sources)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            path.unlink(missing_ok=True)
-            raise OutputError(f"cannot write {path}", error.strerror or str(error)) from None
-        written.append(path)
-    return written
 
 
 def read_clean(path: Path, largest_pixels: int) -> FloatImage:

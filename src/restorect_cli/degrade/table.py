@@ -113,7 +113,6 @@ SIMPLE: dict[str, Degradation] = {
     "raindrop": _raindrop,
     "none": _none,
 }
-NAMES = (*SIMPLE, "rain-light", "rain-heavy", "rain-layers")
 
 
 def make(name: str, layers: Sequence[Layer] = (), seed: int = 0) -> Degradation:

@@ -32,14 +32,14 @@ VISIBLE_NOISE = 1.5 / 255
 
 
 @dataclass(frozen=True)
-class Choice:
+class TaskChoice:
     """A task, and one sentence that says why, with the numbers."""
 
     task: Literal["low-light", "denoise"]
     reason: str
 
 
-def choose_task(inputs: PriorInputs) -> Choice:
+def choose_task(inputs: PriorInputs) -> TaskChoice:
     """`low-light` for a picture that is dark on the whole or in most of its area, else `denoise`.
 
     The low-light student denoises as well, so noise decides only where a picture is not dark on the whole.
@@ -50,14 +50,14 @@ def choose_task(inputs: PriorInputs) -> Choice:
     noise_told = f"noise {255 * noise:.1f} of 255 levels"
     measured = f"mean light {100 * mean:.1f} % of white, {noise_told}"
     if mean < DARK_LIGHT:
-        return Choice("low-light", f"the picture is dark ({measured}); meant to be? try --strength 0.4")
+        return TaskChoice("low-light", f"the picture is dark ({measured}); meant to be? try --strength 0.4")
     if half < DARK_HALF and noise < STRONG_NOISE:
         reason = f"half of the picture is darker than {100 * half:.1f} % of white ({noise_told})"
-        return Choice("low-light", f"{reason}; if skies burn out, try --strength 0.5")
+        return TaskChoice("low-light", f"{reason}; if skies burn out, try --strength 0.5")
     if noise < VISIBLE_NOISE:
         reason = f"the picture is neither dark nor clearly noisy ({measured})"
-        return Choice("denoise", f"{reason}; if fine texture suffers, try --strength 0.5")
-    return Choice("denoise", f"the picture is noisy and not dark ({measured})")
+        return TaskChoice("denoise", f"{reason}; if fine texture suffers, try --strength 0.5")
+    return TaskChoice("denoise", f"the picture is noisy and not dark ({measured})")
 
 
 def linear_light(thumb: Image) -> NDArray[np.float64]:

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DeviceError, ModelError, UsageError
-from ..names import DEVICES
+from ..errors import DeviceError, ModelError
+from ..names import DEVICES, DeviceName
+from .options import MOST_THREADS
 
 # From 1.31 on its import writes a device id and a database below the home and reports to Microsoft;
 # `ort.disable_telemetry_events()` comes after that.
@@ -33,7 +34,7 @@ _PROVIDERS = {
     "openvino": "OpenVINOExecutionProvider",
     "cpu": "CPUExecutionProvider",
 }
-_BEST_FIRST = ("cuda", "directml", "coreml", "openvino", "cpu")
+_BEST_FIRST: tuple[DeviceName, ...] = ("cuda", "directml", "coreml", "openvino", "cpu")
 
 _HOW_TO_GET = {
     "cuda": "pip uninstall onnxruntime, then pip install onnxruntime-gpu",
@@ -58,9 +59,6 @@ _PROOF_GRAPH = base64.b64decode(
 # ONNX Runtime has no error class for this; these are its CPU and CUDA allocators' words, and the C++ library's.
 _MEMORY_WORDS = ("failed to allocate", "bad_alloc", "out of memory", "alloc_failed", "not enough memory")
 
-MOST_THREADS = 512
-"""ONNX Runtime starts every thread it is asked for, one after the other: with 100,000 it does not come back."""
-
 _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # microseconds of CPU per period, as a container sees it
 
 _FATAL_ONLY = 4  # log severity: what goes wrong is raised, and need not be printed too
@@ -79,13 +77,8 @@ def usable_devices() -> dict[str, str | None]:
     return {name: _why_unusable(name) for name in DEVICES if name != "auto"}
 
 
-def resolve_device(name: str) -> Device:
-    """The device of that name, proved; `auto` takes the best usable one.
-
-    Raises UsageError for an unknown name, DeviceError where a named device cannot be had.
-    """
-    if name not in DEVICES:
-        raise UsageError(f"unknown device {name!r}", f"choose one of {', '.join(DEVICES)}")
+def resolve_device(name: DeviceName) -> Device:
+    """The device of that name, proved; `auto` takes the best usable one. Raises DeviceError where it cannot be had."""
     if name == "auto":
         name = next((device for device in _BEST_FIRST if usable_devices()[device] is None), "cpu")
     reason = usable_devices()[name]
@@ -106,13 +99,9 @@ def default_threads() -> int:
     return max(1, min(count, MOST_THREADS))
 
 
-def check_threads(threads: int | None) -> int:
-    """The number of threads to run, `default_threads` for None; UsageError out of 1 to MOST_THREADS."""
-    if threads is None:
-        return default_threads()
-    if not 1 <= threads <= MOST_THREADS:
-        raise UsageError(f"{threads} threads are out of range", f"give 1 to {MOST_THREADS}")
-    return threads
+def threads_to_run(threads: int | None) -> int:
+    """The number of threads that an option asks for: `default_threads` for None."""
+    return default_threads() if threads is None else threads
 
 
 class Graph:
@@ -121,13 +110,15 @@ class Graph:
     >>> graph = Graph("velocity.onnx", "cpu", threads=2)
     >>> graph.run({"x": x, "t": t, "z": z})["displacement"]
 
-    Raises ModelError where the file is missing or damaged, DeviceError where the device cannot be had, UsageError for
-    a number of threads out of range.
+    threads: 1 to MOST_THREADS, or None for all that the process may use. Several threads of Python may run one graph at
+    the same time. Raises ModelError where the file is missing or damaged, DeviceError where the device cannot be had.
     """
 
-    def __init__(self, model: Path | str | bytes, device: str | Device = "auto", threads: int | None = None) -> None:
+    def __init__(
+        self, model: Path | str | bytes, device: DeviceName | Device = "auto", threads: int | None = None
+    ) -> None:
         self.device = device if isinstance(device, Device) else resolve_device(device)
-        threads = check_threads(threads)
+        threads = threads_to_run(threads)
         self._what = "an ONNX graph in memory" if isinstance(model, bytes) else str(model)
         try:
             data = model if isinstance(model, bytes) else Path(model).read_bytes()
@@ -142,11 +133,6 @@ class Graph:
                 f"{self._what} is damaged or needs a newer onnxruntime ({_first_line(error)})",
                 "fetch it again with `restorect models pull`",
             ) from error
-
-    @property
-    def metadata(self) -> dict[str, str]:
-        """The custom key-value pairs stored in the file."""
-        return dict(self._session.get_modelmeta().custom_metadata_map)
 
     @property
     def inputs(self) -> list[str]:

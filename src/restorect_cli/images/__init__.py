@@ -2,7 +2,7 @@
 
 from .picture import Meta, Picture, ReadOptions, WriteOptions
 from .reading import read
-from .writing import check_fits, check_target, encode, write, write_notes
+from .writing import check_fits, encode, write, write_notes
 
 __all__ = [
     "Meta",
@@ -10,7 +10,6 @@ __all__ = [
     "ReadOptions",
     "WriteOptions",
     "check_fits",
-    "check_target",
     "encode",
     "read",
     "write",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import OutputError, UsageError
-from ..names import FORMATS, WRITABLE
+from ..names import FORMATS, WRITABLE, Depth, Format, Strip
 
 Pixels = NDArray[Any]  # uint8, uint16 or float32
 
@@ -94,10 +94,10 @@ class ReadOptions:
 class WriteOptions:
     """How to write. The neutral defaults keep what the source had."""
 
-    format: str | None = None  # one of WRITABLE; None: by the target's extension, else the source's
-    quality: int | None = None  # 1..100, 100 is lossless for WebP and AVIF; None: as the source, see encoding
-    depth: Literal[8, 16] | None = None  # None: the source's, as far as the format holds it
-    strip: Literal["none", "gps", "all"] = "none"  # "all" keeps only the colour profile
+    format: Format | None = None  # None: by the target's extension, else the source's
+    quality: int | None = None  # 1..100, 100 is lossless for WebP and AVIF; None: as the source, see `writing`
+    depth: Depth | None = None  # None: the source's, as far as the format holds it
+    strip: Strip = "none"  # "all" keeps only the colour profile
     overwrite: bool = False
     keep_times: bool = False  # the result gets the source's times, see files.keep_times
 
@@ -112,7 +112,7 @@ class WriteOptions:
             raise UsageError(
                 f"{self.format.upper()} cannot hold {self.depth} bits per channel", "use png, tiff or avif, or depth 8"
             )
-        if self.strip not in ("none", "gps", "all"):
+        if self.strip not in get_args(Strip):
             raise UsageError(f"cannot strip {self.strip!r}", "use gps or all")
 
 

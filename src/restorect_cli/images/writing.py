@@ -1,22 +1,16 @@
-"""Pictures to files: what each format holds, how it is packed, and a write that is whole or not there at all."""
+"""Pictures to files: what each format holds and how it is packed."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import os
-import stat
 import struct
-import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
 
-from ..errors import DiskFullError, OutputError
+from ..atomic import check_target, write_file
+from ..errors import OutputError
 from ..one_line import folded
 from . import cicp, containers, exif, gainmap, jpeg_sampling, photoshop
 from . import xmp as extended_xmp
@@ -32,8 +26,6 @@ QUALITY_FLOOR = 75
 MAX_SIDE_PX = {"jpeg": 65500, "webp": 16383, "avif": 16384}  # of libjpeg; of the format; of libvips
 AVIF_EFFORT = 2  # 1.5 s per megapixel on a busy core; the default, 4, takes 6 for files 6 % smaller
 WHITE = 255
-
-_ASKING = Lock()
 
 
 @dataclass(frozen=True)
@@ -125,124 +117,16 @@ def write(
     *,
     temporary_prefix: str = ".restorect-",
 ) -> None:
-    """Write the picture to `path`, whole or not at all; the temporary file's name begins as told and ends in .part.
+    """Write the picture to `path`, whole or not at all, as `atomic.write_file` does.
 
-    The bytes go to a temporary file in the same folder, are forced to the disk, and take the name in one step. A file
-    that is already there is replaced only with `options.overwrite`, also where it appears at the last moment.
+    A file that is already there is replaced only with `options.overwrite`, even if it appears at the last moment.
 
     Raises OutputError; nothing is left behind then.
     """
     options, path = options or WriteOptions(), Path(path)
     check_target(path, options.overwrite)  # before the encoding, which may take a while
     data = encode(picture, options, path)
-    if options.overwrite:
-        path = Path(os.path.realpath(path))  # of a link the file it stands for is replaced, not the link
-    try:
-        descriptor, temporary = tempfile.mkstemp(prefix=temporary_prefix, suffix=".part", dir=path.parent)
-    except OSError as error:
-        raise _write_error(path, error) from None
-    try:
-        try:
-            _write_all(descriptor, data)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.chmod(temporary, _mode(path))
-        if options.overwrite:
-            os.replace(temporary, path)
-        else:
-            _rename_new(temporary, path)
-    except OSError as error:
-        raise _write_error(path, error) from None
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-
-
-def check_target(path: Path, overwrite: bool) -> None:
-    """Find out before the work, not after it, that the result has no place to go. Writing itself cannot be raced.
-
-    Raises OutputError.
-    """
-    try:
-        named, file = _status(os.lstat, path), _status(os.stat, path)  # a link to nothing has only the first
-    except (OSError, ValueError) as error:
-        raise _write_error(path, error) from None
-    if file and stat.S_ISDIR(file.st_mode):
-        raise OutputError(f"cannot write {path}, it is a folder", "name a file in it")
-    if file and not stat.S_ISREG(file.st_mode):
-        raise OutputError(f"cannot write {path}, it is not a regular file", "name a file, or - for standard output")
-    if named and not overwrite:
-        raise _exists(path)
-    folder = Path(os.path.realpath(path) if overwrite else path).parent
-    if not folder.is_dir():
-        raise _no_folder(path, folder)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"cannot write {path}, no permission to write into the folder {folder}", "choose another one")
-
-
-def _status(look: Callable[[Path], os.stat_result], path: Path) -> os.stat_result | None:
-    try:
-        return look(path)
-    except FileNotFoundError:
-        return None
-
-
-def _exists(path: Path) -> OutputError:
-    return OutputError(f"{path} exists already", "choose another name, or allow overwriting (--overwrite)")
-
-
-def _no_folder(path: Path, folder: Path) -> OutputError:
-    return OutputError(f"cannot write {path}, the folder {folder} is not there", "make it, or check the name")
-
-
-def _write_error(path: Path, error: OSError | ValueError) -> OutputError:
-    if isinstance(error, FileExistsError):
-        return _exists(path)
-    if isinstance(error, FileNotFoundError):
-        return _no_folder(path, path.parent)
-    what = getattr(error, "strerror", None) or str(error)
-    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFullError(f"cannot write {path}, {what}", "make room on the disk")
-    return OutputError(f"cannot write {path}, {what}", "check the folder's permissions and the free space")
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:  # os.write may take less than it is given
-        rest = rest[os.write(descriptor, rest[: 1 << 24]) :]
-
-
-def _mode(path: Path) -> int:
-    """Permissions for the result: those of the file it replaces, else what any new file gets."""
-    with contextlib.suppress(FileNotFoundError):
-        return stat.S_IMODE(path.stat().st_mode)
-    return 0o666 & ~_umask()
-
-
-def _umask() -> int:
-    """Asking means setting it, for all threads; so they ask one after the other."""
-    with _ASKING:
-        mask = os.umask(0o077)
-        os.umask(mask)
-    return mask
-
-
-def _rename_new(temporary: str, path: Path) -> None:
-    """Give the temporary file its name. Raises FileExistsError where that name was taken in the meantime."""
-    if os.name == "nt":
-        os.rename(temporary, path)  # refuses an existing name there
-        return
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        raise
-    except OSError as error:  # a file system without hard links; to reserve the name would show an empty file under it
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        if os.path.lexists(path):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(path)) from None
-        os.replace(temporary, path)
+    write_file(path, data, overwrite=options.overwrite, temporary_prefix=temporary_prefix)
 
 
 # --- what goes in --------------------------------------------------------------------------------------------------

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..degrade.pairs import DISTILLED_FILE, RECIPE_FILE, TEACHER_FILE
 from ..errors import UsageError
 from ..names import called
 from .recipe import Recipe, load_recipe, shipped_recipes
+from .starters import DISTILLED_FILE, RECIPE_FILE, TEACHER_FILE
 
 RUNS = Path("runs")
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenRecipe:
     """A recipe, how it is called (a shipped name or a path), and the default folder of its run."""
 
     recipe: Recipe
@@ -22,10 +22,11 @@ class Choice:
     run: Path
 
 
-def choose_recipe(named: str | None, data: Path, *, task: str | None = None, net: str | None = None) -> Choice:
+def choose_recipe(named: str | None, data: Path, *, task: str | None = None, net: str | None = None) -> ChosenRecipe:
     """The recipe `named`; else recipe.toml in the `data` folder (for a teacher teacher.toml); else that of the `task`.
 
-    `net` takes the place of the net of a recipe that was not named, and what only that one was trained by is left out.
+    `net` overrides the net of a recipe that was picked automatically; keys that apply only to the other kind of net get
+    their defaults.
     Raises UsageError where nothing says which recipe, or where it is one of another task, or a named one of another
     net; and what `load_recipe` raises.
     """
@@ -53,7 +54,7 @@ def choose_recipe(named: str | None, data: Path, *, task: str | None = None, net
                 "leave --net out or change its net",
             )
         recipe = recipe.with_net(net)
-    return Choice(recipe, name, RUNS / _run_name(name, recipe, own=name == str(own)))
+    return ChosenRecipe(recipe, name, RUNS / _run_name(name, recipe, own=name == str(own)))
 
 
 def distilling(data: Path) -> str | None:

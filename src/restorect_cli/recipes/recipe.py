@@ -120,7 +120,7 @@ class Recipe(BaseModel):
         ignored = [key for key, default in _foreign(self.net).items() if getattr(self, key) != default]
         if ignored:
             kind = "a teacher" if self.net.startswith("teacher") else "a student"
-            raise ValueError(f"{kind} is not trained by {', '.join(ignored)}: leave that away")
+            raise ValueError(f"{kind} is not trained by {', '.join(ignored)}: leave it out")
         return self
 
     def with_net(self, net: str) -> Recipe:

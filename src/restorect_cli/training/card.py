@@ -22,7 +22,7 @@ def write_card(folder: Path, spec: StudentSpec, recipe: Recipe, log: Path) -> No
 
 
 def put_card_aside(folder: Path) -> Path | None:
-    """Rename a card.md that tells of a replaced student, and return its new name; raises OutputError.
+    """Rename a card.md that describes a replaced model, and return its new name; raises OutputError.
 
     It is not removed: unlike a graph it may have been written by hand, and nothing could make it again.
     """
@@ -32,7 +32,7 @@ def put_card_aside(folder: Path) -> Path | None:
     try:
         os.replace(card, aside)
     except OSError as error:
-        raise OutputError(f"cannot rename {card}, which tells of the replaced student", str(error)) from error
+        raise OutputError(f"cannot rename {card}, which describes the replaced model", str(error)) from error
     return aside
 
 

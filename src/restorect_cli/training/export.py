@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 
 from ..atomic import replace_files
@@ -28,6 +27,7 @@ from ..models.specs import METADATA_KEY, StudentSpec
 from ..models.store import FILE_NAMES
 from ..one_line import folded
 from ..recipes.recipe import Recipe
+from .checkpoint import read_averages, reason
 from .nets.student import SIZE_MULTIPLE, STATISTICS, Student, receptive_radius_px
 from .nets.teacher import TEACHERS
 from .stages.table import student_shape
@@ -37,19 +37,19 @@ PARITY = 2e-5  # largest difference allowed between torch and ONNX Runtime, a tw
 
 
 def load_weights(path: Path) -> tuple[Student, Recipe]:
-    """The EMA student of a run (`ema.safetensors`) and the recipe it was trained with."""
+    """The EMA student of a run (`ema.safetensors`) and the recipe it was trained with; raises InputError."""
+    problem, fix = f"{path} is not a trained student", "name the ema.safetensors of a run"
     try:
-        with safe_open(path, framework="pt") as file:
-            recipe = Recipe.model_validate_json(file.metadata()["recipe"])
-            weights = {name: file.get_tensor(name) for name in file.keys()}
-        if recipe.net in TEACHERS:
-            raise ValueError(f"it is a {recipe.net}, which students learn from: restorect distill")
-        student = Student(student_shape(recipe))
+        recipe, weights = read_averages(path)
+    except Exception as error:  # a damaged file may raise anything
+        raise InputError(problem, f"{fix} ({reason(error)})") from error
+    if recipe.net in TEACHERS:
+        raise InputError(problem, f"it is a {recipe.net}, which students learn from: restorect distill")
+    student = Student(student_shape(recipe))
+    try:
         student.load_state_dict(weights)
-    except Exception as error:
-        raise InputError(
-            f"{path} is not a trained student", f"name the ema.safetensors of a run ({folded(error)})"
-        ) from error
+    except RuntimeError as error:
+        raise InputError(problem, f"{fix} ({folded(error)})") from error
     return student.eval(), recipe
 
 
@@ -84,7 +84,7 @@ def export(student: Student, spec: StudentSpec, folder: Path, *, overwrite: bool
     replaced, ModelError when graph and torch do not agree; nothing is written then.
     """
     if not overwrite and holds_student(folder):
-        raise OutputError(f"{folder} holds a student already", "choose another folder, or --overwrite to replace it")
+        raise OutputError(f"{folder} holds a model already", "choose another folder, or --overwrite to replace it")
     height = torch.export.Dim("height8", min=1, max=4096)
     width = torch.export.Dim("width8", min=1, max=4096)
     generator = torch.Generator().manual_seed(0)

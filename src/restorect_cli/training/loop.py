@@ -1,13 +1,11 @@
 """The training loop: resumable at any moment, one JSON line per interval, EMA weights as safetensors.
 
-    run folder/
-      recipe.json        what is trained; a resumed run must match it
-      checkpoint.pt      everything it takes to go on (written aside, then renamed)
-      ema.safetensors    the weights to export
-      log.jsonl          `loss`, which is minimised, and its terms; seconds; validation PSNR
-      loss.png           the log as a picture, drawn whenever training stops
-
-The checkpoint holds tensors and numbers only and is read with `weights_only=True`.
+run folder/
+  recipe.json        what is trained; a resumed run must match it
+  checkpoint.pt      everything it takes to go on (written aside, then renamed)
+  ema.safetensors    the weights to export
+  log.jsonl          `loss`, which is minimised, and its terms; seconds; validation PSNR
+  loss.png           the log as a picture, drawn whenever training stops
 """
 
 from __future__ import annotations
@@ -26,21 +24,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ..atomic import replace_file
-from ..errors import InputError, OutputError, RestorectError, UsageError
+from ..errors import OutputError, RestorectError, UsageError
 from ..one_line import folded
 from ..recipes.recipe import Recipe
-from .checkpoint import read_checkpoint, reason
+from . import checkpoint
+from .curves import draw_log
 from .data import Batch, PairStream
 from .memory import out_of_memory
-from .nets.student import Student, made_to_fit
 from .optimiser import Optimiser
-from .plot import plot
 from .ranks import Ranks
 from .stages.stage import Tensors
 from .stages.table import make_stage
@@ -51,8 +46,8 @@ VALIDATION_PICTURES = 12
 
 
 @dataclass(frozen=True)
-class Progress:
-    """State of a run as reported to the caller after every step."""
+class StepReport:
+    """What the caller learns of a run after every step."""
 
     iteration: int
     iterations: int
@@ -101,8 +96,7 @@ class Trainer:
         init: Path | None = None,
         teacher: Path | None = None,
     ) -> None:
-        """`init`: weights of another run of the same net (its ema.safetensors) to start from instead of random ones;
-        a student that learns from a teacher, or has a context block, can start from one that did not.
+        """`init`: weights of another run of the same net to start from, see `checkpoint.start_from`.
 
         `teacher`: weights of a teacher, for a recipe that distils.
         """
@@ -122,12 +116,12 @@ class Trainer:
         inside = self.stage.inner_convolutions() if recipe.optimiser == "muon" else []
         self.optimiser = Optimiser(self.parameters, inside, recipe.learning_rate)
         if init is not None and not resume:
-            self._start_from(init)
+            checkpoint.start_from(init, self.model, recipe)
         self.ema = Ema(self.model, recipe.ema)
         self.iteration = 0
         self.interrupted = False  # whether the last `train` was stopped by a signal
         if resume:
-            self._load()
+            self.iteration = checkpoint.resume(run, self.stage, recipe, self.ema.weights, self.optimiser)
         elif (run / "checkpoint.pt").exists():
             raise UsageError(f"{run} already holds a run", "continue it with --resume or name another folder")
         self.stream = PairStream(recipe, data)
@@ -135,7 +129,7 @@ class Trainer:
         if self.ranks.leads:
             self._prepare_folder()
 
-    def train(self, *, time_limit: float | None = None, report: Callable[[Progress], None] | None = None) -> bool:
+    def train(self, *, time_limit: float | None = None, report: Callable[[StepReport], None] | None = None) -> bool:
         """Train to the recipe's end, for `time_limit` seconds or until interrupted; return whether the end was reached.
 
         Ctrl-C (or SIGTERM) ends the step at hand and saves; a second one stops at once. Raises RestorectError when
@@ -145,7 +139,7 @@ class Trainer:
             self.shared = DistributedDataParallel(self.stage, find_unused_parameters=self.stage.partial)
         try:
             with _interruption() as asked:
-                self._train(time_limit, asked, report or (lambda progress: None))
+                self._train(time_limit, asked, report or (lambda step: None))
                 self.save()
                 self._plot()
                 self._agreed(False, False)  # none leaves, and has torchrun end the others, before all is saved
@@ -157,7 +151,7 @@ class Trainer:
             self.shared = self.stage  # what holds on to the processes' group must go before it does: see join
         return self.iteration >= self.recipe.iterations
 
-    def _train(self, time_limit: float | None, asked: threading.Event, report: Callable[[Progress], None]) -> None:
+    def _train(self, time_limit: float | None, asked: threading.Event, report: Callable[[StepReport], None]) -> None:
         recipe = self.recipe
         started = saved = logged = time.monotonic()
         losses: list[Losses] = []
@@ -175,7 +169,7 @@ class Trainer:
                 now = time.monotonic()
                 self._log_losses(losses, now - logged)
                 losses, logged = [], now
-            report(Progress(self.iteration, recipe.iterations, latest, validation))
+            report(StepReport(self.iteration, recipe.iterations, latest, validation))
             if stop:
                 break
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
@@ -220,7 +214,7 @@ class Trainer:
         kept = f"the checkpoint in {self.run} is from before; " if (self.run / "checkpoint.pt").exists() else ""
         raise RestorectError(
             f"the {what} is not a number at iteration {self.iteration}",
-            f"{kept}lower learning_rate in the recipe and start anew",
+            f"{kept}lower learning_rate in the recipe and start again",
         )
 
     def _agreed(self, over: bool, asked: bool) -> tuple[bool, bool]:
@@ -253,77 +247,9 @@ class Trainer:
                 yield source, how, restored.clamp(0, 1), batch.x
 
     def save(self) -> None:
-        """Write checkpoint and EMA weights aside and rename, so that a full disk costs nothing already saved."""
-        if not self.ranks.leads:
-            return
-        state = {
-            "format": 2,
-            "version": self.stage.version,
-            "recipe": self.recipe.model_dump_json(),
-            "origin": self.stage.origin,
-            "iteration": self.iteration,
-            "model": self.model.state_dict(),
-            "aside": self.stage.aside.state_dict(),
-            "ema": self.ema.weights,
-            "optimiser": self.optimiser.state_dict(),
-        }
-        try:
-            replace_file(self.run / "checkpoint.pt", lambda path: torch.save(state, path))
-            weights = {k: v.contiguous().cpu() for k, v in self.ema.weights.items()}
-            about = {
-                "recipe": self.recipe.model_dump_json(),
-                "iteration": str(self.iteration),
-                "version": str(self.stage.version),
-            }
-            replace_file(self.run / "ema.safetensors", lambda path: save_file(weights, path, metadata=about))
-        except (OSError, RuntimeError, SafetensorError) as error:  # torch reports a full disk as RuntimeError
-            reason = str(error).split("\n", 1)[0]
-            raise OutputError(
-                f"cannot write a checkpoint to {self.run}, an earlier one is untouched",
-                f"free some space, then --resume ({reason})",
-            ) from error
-
-    def _start_from(self, path: Path) -> None:
-        try:
-            weights = load_file(path, device=str(self.device))
-            self.model.load_state_dict(made_to_fit(weights, self.model) if isinstance(self.model, Student) else weights)
-        except (OSError, SafetensorError, RuntimeError) as error:
-            fix = f"name the ema.safetensors of a run with net {self.recipe.net!r}"
-            raise InputError(f"cannot start from {path}", f"{fix} ({str(error).splitlines()[0]})") from error
-
-    def _load(self) -> None:
-        path = self.run / "checkpoint.pt"
-        if not path.is_file():
-            raise InputError(f"nothing to resume in {self.run}", "leave --resume away to start a run there")
-        try:
-            recipe, state = read_checkpoint(path, self.device)
-        except Exception as error:
-            raise InputError(
-                f"cannot read checkpoint {path}", f"start anew in another folder ({reason(error)})"
-            ) from error
-        theirs, ours = recipe.model_dump(), self.recipe.model_dump()
-        if theirs != ours:
-            keys = ", ".join(key for key, value in theirs.items() if value != ours[key])
-            raise UsageError(
-                f"{self.run} was trained with another recipe, with another {keys}",
-                "resume with the same one or name another folder",
-            )
-        if state.get("origin", self.stage.origin) != self.stage.origin:  # older checkpoints do not tell
-            raise UsageError(
-                f"{self.run} learns from another teacher", "resume with the same one or name another folder"
-            )
-        if state.get("version", 1) != self.stage.version:
-            raise InputError(f"checkpoint {path} is of another version of restorect", "start anew in another folder")
-        try:
-            self.model.load_state_dict(state["model"])
-            self.stage.aside.load_state_dict(state.get("aside", {}))
-            self.optimiser.load_state_dict(state["optimiser"])
-            self.ema.weights = {name: state["ema"][name] for name in self.ema.weights}
-            self.iteration = int(state["iteration"])
-        except (RuntimeError, ValueError, KeyError) as error:  # made by another version of the net
-            raise InputError(
-                f"checkpoint {path} does not fit the net {self.recipe.net!r}", "start anew in another folder"
-            ) from error
+        """Write the run's checkpoint and EMA weights; raises OutputError."""
+        if self.ranks.leads:
+            checkpoint.save(self.run, self.stage, self.recipe, self.ema.weights, self.optimiser, self.iteration)
 
     def _prepare_folder(self) -> None:
         try:
@@ -356,7 +282,7 @@ class Trainer:
         if not self.ranks.leads:
             return
         try:
-            replace_file(self.run / "loss.png", lambda path: plot(self.run / "log.jsonl", path))
+            replace_file(self.run / "loss.png", lambda path: draw_log(self.run / "log.jsonl", path))
         except OSError as error:
             raise OutputError(f"cannot write {self.run / 'loss.png'}", str(error)) from error
 

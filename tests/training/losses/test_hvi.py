@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from restorect_cli.training.losses.hvi import EPSILON, K, hvi_errors, to_hvi, to_rgb
+from restorect_cli.training.losses.hvi import EPSILON, K, hvi_errors, to_hvi
 
 
 def pixel(*rgb: float) -> torch.Tensor:
@@ -21,14 +21,9 @@ def test_forward_by_the_standard_library_hue(rgb: tuple[float, float, float]):
     torch.testing.assert_close(to_hvi(pixel(*rgb)).flatten(), torch.tensor(expected))
 
 
-def test_there_and_back():
-    image = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(to_rgb(to_hvi(image)), image, atol=1e-3, rtol=0)
-
-
-def test_black_white_and_grey_come_back():
+def test_black_white_and_grey_have_no_colour():
     for value in (0.0, 0.5, 1.0):
-        torch.testing.assert_close(to_rgb(to_hvi(pixel(value, value, value))), pixel(value, value, value))
+        torch.testing.assert_close(to_hvi(pixel(value, value, value)).flatten(), torch.tensor([0.0, 0.0, value]))
 
 
 def test_red_has_no_seam():
@@ -41,11 +36,6 @@ def test_opposite_colours_lie_opposite():
     red, cyan = to_hvi(pixel(1, 0, 0)).flatten(), to_hvi(pixel(0, 1, 1)).flatten()
     torch.testing.assert_close(red[:2], -cyan[:2], atol=1e-6, rtol=0)
     assert abs(float(red[0]) - 1) < 1e-6
-
-
-def test_what_lies_outside_comes_back_within_range():
-    rgb = to_rgb(torch.tensor([2.0, -3.0, 1.5]).reshape(1, 3, 1, 1))
-    assert 0 <= float(rgb.min()) and float(rgb.max()) <= 1
 
 
 def test_the_loss_is_zero_for_equal_pictures_and_sees_a_hue():

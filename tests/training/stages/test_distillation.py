@@ -9,11 +9,11 @@ import torch
 
 from restorect_cli.errors import InputError, UsageError
 from restorect_cli.recipes.recipe import Recipe
+from restorect_cli.training.curves import NOT_LOSSES, read_log
 from restorect_cli.training.export import load_weights
 from restorect_cli.training.loop import Trainer
 from restorect_cli.training.nets.student import Student
 from restorect_cli.training.nets.teacher import TEACHERS, Teacher
-from restorect_cli.training.plot import NOT_LOSSES, read_log
 from restorect_cli.training.ranks import Ranks
 from restorect_cli.training.stages.distillation import Distillation, load_teacher
 from restorect_cli.training.stages.stage import Tensors
@@ -190,10 +190,6 @@ def test_a_run_goes_on_with_the_teacher_it_began_with(
     with pytest.raises(UsageError, match="run learns from another teacher"):
         Trainer(distill_recipe, data, run, threads=1, resume=True, teacher=tmp_path / "other" / "ema.safetensors")
     Trainer(distill_recipe, data, run, threads=1, resume=True, teacher=teacher)
-    state = torch.load(run / "checkpoint.pt", weights_only=True)
-    del state["origin"]  # as before teachers were noted
-    torch.save(state, run / "checkpoint.pt")
-    Trainer(distill_recipe, data, run, threads=1, resume=True, teacher=other.run / "ema.safetensors")
 
 
 def test_teachers_that_do_not_fit_are_told(distill_recipe: Recipe, teacher: Path, tmp_path: Path, data: Path):

@@ -4,7 +4,10 @@ import torch
 
 from restorect_cli.engine.flow import time_grid
 from restorect_cli.recipes.recipe import Recipe
+from restorect_cli.training.nets.student import SHAPES, Student
+from restorect_cli.training.ranks import Ranks
 from restorect_cli.training.stages.ir_flow import (
+    Objective,
     detail_errors,
     draw,
     draw_times,
@@ -12,6 +15,7 @@ from restorect_cli.training.stages.ir_flow import (
     path_point,
     sample_errors,
 )
+from restorect_cli.training.stages.stage import Tensors
 
 
 def images() -> tuple[torch.Tensor, torch.Tensor]:
@@ -79,3 +83,30 @@ def test_detail_errors_see_a_grid_and_not_an_exposure():
     grid = torch.zeros_like(x)
     grid[..., ::2] = 0.1
     torch.testing.assert_close(detail_errors(x + grid, x), torch.full((3,), 0.1))
+
+
+def flow_term(recipe: Recipe, iteration: int) -> torch.Tensor:
+    """Of a net that predicts zero for `images()`, all of them at t = 1."""
+    recipe = recipe.model_copy(update={"batch": 3, "iterations": 8})
+    y, x = images()
+    stage = Objective(Student(SHAPES["tiny"]), recipe, Ranks())
+    batch = Tensors(y, x, y, x, torch.zeros(3, 9))
+    nothing = torch.zeros_like(y)
+    return stage.terms(batch, iteration, draw(recipe, iteration), torch.ones(3), torch.zeros(3, 1), nothing)["flow"]
+
+
+def test_squares_are_for_the_end_of_a_run(recipe: Recipe):
+    y, x = images()
+    absolute, squared = (sample_errors(y, x, kind).mean() for kind in ("l1", "l2"))
+    assert not torch.isclose(absolute, squared)
+    late = recipe.model_copy(update={"final_l2": 0.25})
+    for iteration, expected in [(0, absolute), (5, absolute), (6, squared), (7, squared)]:
+        torch.testing.assert_close(flow_term(late, iteration), expected)
+    torch.testing.assert_close(flow_term(recipe, 7), absolute)
+    torch.testing.assert_close(flow_term(recipe.model_copy(update={"loss": "l2"}), 0), squared)
+
+
+def test_detail_is_weighed_as_the_recipe_says(recipe: Recipe):
+    y, x = images()
+    expected = (sample_errors(y, x, "l1") + 0.7 * detail_errors(y, x)).mean()
+    torch.testing.assert_close(flow_term(recipe.model_copy(update={"detail_weight": 0.7}), 0), expected)

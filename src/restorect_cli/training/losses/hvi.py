@@ -36,23 +36,6 @@ def to_hvi(image: Tensor, epsilon: float = EPSILON) -> Tensor:
     return torch.stack([radius * angle.cos(), radius * angle.sin(), value], dim=1)
 
 
-def to_rgb(hvi: Tensor, epsilon: float = EPSILON) -> Tensor:
-    """(H, V, I) (B,3,H,W) -> RGB in [0,1]; what lies outside the space is brought to its border."""
-    value = hvi[:, 2].clamp(0, 1)
-    collapse = _collapse(value, epsilon)
-    h, v = ((hvi[:, i].clamp(-1, 1) / collapse).clamp(-1, 1) for i in (0, 1))
-    saturation = torch.hypot(h, v).clamp(max=1)
-    hue = torch.atan2(v, h) / (2 * math.pi) % 1
-    sextant = (6 * hue).floor()
-    part = 6 * hue - sextant
-    p, q, r = (value * (1 - saturation * f) for f in (1, part, 1 - part))
-    colours = [(value, r, p), (q, value, p), (p, value, r), (p, q, value), (r, p, value), (value, p, q)]
-    rgb = torch.stack(colours[0], dim=1)
-    for index, colour in enumerate(colours[1:], start=1):
-        rgb = torch.where((sextant % 6 == index)[:, None], torch.stack(colour, dim=1), rgb)
-    return rgb
-
-
 def hvi_errors(prediction: Tensor, wanted: Tensor) -> Tensor:
     """Per sample (B,): mean absolute errors of H, V and I added, of RGB pictures, which are clipped to [0,1]."""
     difference = to_hvi(prediction.clamp(0, 1), LOSS_EPSILON) - to_hvi(wanted.clamp(0, 1), LOSS_EPSILON)

@@ -17,8 +17,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-LEAK = 0.1
-
 
 @dataclass(frozen=True)
 class FlowShape:
@@ -30,41 +28,32 @@ class FlowShape:
     blocks: int = 1
     time_features: int = 16
     steps: int = 4
-    # The released net: time as one small number, no residual, no linear output (so no velocity below a tenth of the
-    # features). Kept to compare with, and because the published parameter count is its own.
-    released: bool = False
 
 
 class LatentVelocity(nn.Module):
-    """v(z, t, c): state (B,latent_dim), time (B,) in [0,1], condition (B,condition_dim) -> (B,latent_dim)."""
+    """v(z, t, c): state (B,latent_dim), time (B,) in [0,1], condition (B,condition_dim) -> (B,latent_dim).
+
+    The released net ends in a leaky ReLU, so that its velocity is never below a tenth of the features; this one ends
+    in a linear layer.
+    """
 
     frequencies: Tensor
 
     def __init__(self, shape: FlowShape) -> None:
         super().__init__()
-        self.released = shape.released
-        if shape.released and shape.width != shape.latent_dim:
-            raise ValueError("the released velocity net is as wide as its vector")
-        times = 1 if shape.released else shape.time_features
+        times = shape.time_features
         self.register_buffer("frequencies", math.pi * 2.0 ** torch.linspace(-1, 3, times // 2), persistent=False)
         self.inlet = nn.Linear(shape.condition_dim + times + shape.latent_dim, shape.width)
         self.blocks = nn.ModuleList(nn.Linear(shape.width, shape.width) for _ in range(shape.blocks))
-        self.outlet = nn.Identity() if shape.released else nn.Linear(shape.width, shape.latent_dim)
+        self.outlet = nn.Linear(shape.width, shape.latent_dim)
 
     def forward(self, z: Tensor, t: Tensor, c: Tensor) -> Tensor:
         h = self.inlet(torch.cat([c, self._time(t), z], dim=1))
-        if self.released:
-            h = F.leaky_relu(h, LEAK)
-            for block in self.blocks:
-                h = F.leaky_relu(block(h), LEAK)
-        else:
-            for block in self.blocks:
-                h = h + block(F.silu(h))
+        for block in self.blocks:
+            h = h + block(F.silu(h))
         return self.outlet(h)  # type: ignore[no-any-return]
 
     def _time(self, t: Tensor) -> Tensor:
-        if self.released:
-            return 0.075 * t[:, None]
         phase = t[:, None] * self.frequencies[None]
         return torch.cat([phase.sin(), phase.cos()], dim=1)
 

@@ -64,7 +64,7 @@ class ResidualBlock(nn.Module):
         return x + self.second(F.relu(self.first(x)))  # type: ignore[no-any-return]
 
 
-class Level(nn.Module):
+class StudentLevel(nn.Module):
     """Scale and shift from the embedding, then residual blocks, the context block (if any) after the first."""
 
     def __init__(self, channels: int, blocks: int, embed_dim: int, context: int = 0) -> None:
@@ -155,15 +155,15 @@ class VelocityNet(nn.Module):
         )
         self.log_gain = nn.Linear(e, 3)
         self.stem = nn.Conv2d(24, w, 3, padding=1)
-        self.encode1 = Level(w, blocks[0], e)
+        self.encode1 = StudentLevel(w, blocks[0], e)
         self.down1 = nn.Conv2d(w, 2 * w, 2, stride=2)
-        self.encode2 = Level(2 * w, blocks[1], e)
+        self.encode2 = StudentLevel(2 * w, blocks[1], e)
         self.down2 = nn.Conv2d(2 * w, 3 * w, 2, stride=2)
-        self.middle = Level(3 * w, blocks[2], e, shape.context)
+        self.middle = StudentLevel(3 * w, blocks[2], e, shape.context)
         self.up2 = nn.Conv2d(3 * w, 8 * w, 1)
-        self.decode2 = Level(2 * w, blocks[3], e)
+        self.decode2 = StudentLevel(2 * w, blocks[3], e)
         self.up1 = nn.Conv2d(2 * w, 4 * w, 1)
-        self.decode1 = Level(w, blocks[4], e)
+        self.decode1 = StudentLevel(w, blocks[4], e)
         self.out = nn.Conv2d(w, 12, 3, padding=1)
         same_for_neighbours(self.up2)
         same_for_neighbours(self.up1)

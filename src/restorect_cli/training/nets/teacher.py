@@ -19,8 +19,6 @@ from .padding import pad_to_multiple
 from .retinex import Decomposition
 
 SIZE_MULTIPLE = 8  # three times halved
-VERSION = 2
-"""Of saved teachers. In low light the encoders of version 1 saw crops; they see the whole picture now."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class Restoration:
     features_clean: Tensor  # (B,width,H,W): what enters decoder 1
 
 
-class Level(nn.Module):
+class TeacherLevel(nn.Module):
     """Blocks at one resolution."""
 
     def __init__(self, blocks: list[Block]) -> None:
@@ -73,9 +71,9 @@ class Transformer(nn.Module):
         super().__init__()
         d, latent_dim = shape.width, shape.encoder.latent_dim
 
-        def level(channels: int, index: int) -> Level:
+        def level(channels: int, index: int) -> TeacherLevel:
             heads = shape.heads[index]
-            return Level(
+            return TeacherLevel(
                 [
                     Block(RetinexAttention(channels, heads, latent_dim), channels, shape.expansion, latent_dim)
                     for _ in range(shape.blocks[index])
@@ -101,7 +99,7 @@ class Transformer(nn.Module):
         self.decoder2 = level(2 * d, 1)
         self.up1 = conv(2 * d, 4 * d)
         self.decoder1 = level(2 * d, 0)
-        self.refinement = Level(
+        self.refinement = TeacherLevel(
             [
                 Block(ImageAttention(2 * d, shape.heads[0], latent_dim), 2 * d, shape.expansion, latent_dim)
                 for _ in range(shape.refinement)

@@ -13,25 +13,26 @@ In the first phase only the prior learns, from the first two: the velocity net n
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 
 from ...errors import InputError, UsageError
 from ...recipes.recipe import DistillRecipe, Recipe
-from ..checkpoint import read_checkpoint, reason
+from ..checkpoint import read_averages, read_recipe, reason
 from ..losses.flex import Adapters, flex, matched, over_layers
 from ..losses.latent import vector_errors, velocity_errors
 from ..nets.latent import LatentFlow
 from ..nets.student import Student
-from ..nets.teacher import TEACHERS, VERSION, Teacher
+from ..nets.teacher import TEACHERS, Teacher
 from ..ranks import Ranks
 from .ir_flow import Objective, draw, flow_target, path_point, sample_errors
 from .stage import Tensors, shown_to_encoders
+
+_Found = TypeVar("_Found")
 
 
 class Distillation(Objective):
@@ -139,7 +140,38 @@ def load_teacher(path: Path, recipe: Recipe) -> Teacher:
 
     Raises InputError for a file that holds none, UsageError for one of another size or task than `recipe` asks for.
     """
-    taught, weights, version = _read(path)
+    taught, weights = _found(read_averages, path)
+    _need_fitting(taught, recipe, path)
+    teacher = Teacher(TEACHERS[taught.net])
+    try:
+        teacher.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(f"{path} does not hold the weights of a {taught.net}", "train the teacher again") from error
+    return teacher
+
+
+def naming_its_teacher(recipe: Recipe, path: Path) -> Recipe:
+    """The recipe as one that distils, from a teacher of the size that `path` holds; raises as `load_teacher`.
+
+    A recipe without a [distill] table gets the default weights.
+    """
+    if recipe.net in TEACHERS:
+        raise UsageError(
+            f"the recipe trains a {recipe.net}, and only a student learns from a teacher", "change its net"
+        )
+    taught = _found(read_recipe, path)
+    _need_fitting(taught, recipe, path)
+    own = {} if recipe.distill is None else recipe.distill.model_dump()
+    distill = DistillRecipe.model_validate({**own, "teacher": taught.net})
+    return recipe.model_copy(update={"distill": distill})
+
+
+def task_of(path: Path) -> str:
+    """The task that a teacher was taught; InputError for a file that holds no net."""
+    return _found(read_recipe, path).task
+
+
+def _need_fitting(taught: Recipe, recipe: Recipe, path: Path) -> None:
     wanted = None if recipe.distill is None else recipe.distill.teacher
     if taught.net not in TEACHERS or wanted not in (None, taught.net):
         found = taught.net if taught.net in TEACHERS else f"a student of size {taught.net}"
@@ -148,51 +180,12 @@ def load_teacher(path: Path, recipe: Recipe) -> Teacher:
         )
     if taught.task != recipe.task:
         raise UsageError(f"{path} was taught {taught.task}, not {recipe.task}", "train a teacher on the student's task")
-    if version != VERSION:
-        raise InputError(
-            f"{path} is a teacher of version {version}, and this restorect learns from version {VERSION}",
-            "train the teacher anew",
-        )
-    teacher = Teacher(TEACHERS[taught.net])
+
+
+def _found(read: Callable[[Path], _Found], path: Path) -> _Found:
+    """What `read` finds in a file of a run, or in the folder of one."""
     try:
-        teacher.load_state_dict(weights)
-    except RuntimeError as error:
-        raise InputError(f"{path} does not hold the weights of a {taught.net}", "train the teacher anew") from error
-    return teacher
-
-
-def naming_its_teacher(recipe: Recipe, path: Path) -> Recipe:
-    """The recipe as one that distils, from a teacher of the size that `path` holds; raises as `load_teacher`.
-
-    A recipe without a [distill] table gets the usual weights.
-    """
-    if recipe.net in TEACHERS:
-        raise UsageError(
-            f"the recipe trains a {recipe.net}, and only a student learns from a teacher", "change its net"
-        )
-    load_teacher(path, recipe)
-    taught = _read(path)[0]
-    own = {} if recipe.distill is None else recipe.distill.model_dump()
-    distill = DistillRecipe.model_validate({**own, "teacher": taught.net})
-    return recipe.model_copy(update={"distill": distill})
-
-
-def task_of(path: Path) -> str:
-    """The task that a teacher was taught; InputError for a file that holds no net."""
-    return _read(path)[0].task
-
-
-def _read(path: Path) -> tuple[Recipe, dict[str, Any], int]:
-    """Recipe, weights and their version, from a file of a run or from its folder."""
-    file = path / "ema.safetensors" if path.is_dir() else path
-    try:
-        if file.suffix == ".pt":
-            recipe, state = read_checkpoint(file)
-            return recipe, state["ema"], int(state.get("version", 1))
-        with safe_open(file, framework="pt") as opened:
-            weights = {name: opened.get_tensor(name) for name in opened.keys()}
-            about = opened.metadata()
-            return Recipe.model_validate_json(about["recipe"]), weights, int(about.get("version", 1))
+        return read(path / "ema.safetensors" if path.is_dir() else path)
     except Exception as error:
         raise InputError(
             f"{path} holds no teacher", f"name the ema.safetensors of a teacher's run ({reason(error)})"

@@ -42,9 +42,6 @@ class Stage(nn.Module, ABC):
     weights: Mapping[str, float]
     """Of the terms in their sum; a term of weight 0 is logged and trains nothing."""
 
-    version = 1
-    """What the saved weights mean; weights of another version are refused."""
-
     origin = ""
     """What the run learns from beside its recipe and data, as a digest; a resumed run must match it."""
 

@@ -31,7 +31,7 @@ def student_shape(recipe: Recipe) -> StudentShape:
 def make_stage(recipe: Recipe, ranks: Ranks, teacher: Path | None = None) -> Stage:
     """The stage of a recipe, its net freshly initialised; `teacher` holds the weights of a finished first stage."""
     if recipe.distill is None and teacher is not None:
-        raise UsageError("the recipe knows no teacher", "give one with a [distill] table, or leave --teacher away")
+        raise UsageError("the recipe knows no teacher", "give one with a [distill] table, or leave out --teacher")
     if recipe.net in TEACHERS:
         return Teaching(Teacher(TEACHERS[recipe.net]), recipe, ranks)
     if recipe.distill is None:

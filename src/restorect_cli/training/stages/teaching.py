@@ -14,7 +14,7 @@ from ...recipes.recipe import Recipe
 from ..losses.hvi import hvi_errors
 from ..losses.retinex import decomposition_errors
 from ..nets.retinex import recombined
-from ..nets.teacher import VERSION, Teacher
+from ..nets.teacher import Teacher
 from ..ranks import Ranks
 from .ir_flow import sample_errors
 from .stage import Stage, Tensors, shown_to_encoders
@@ -24,8 +24,6 @@ WITH_TRUTH = "with the truth"
 
 class Teaching(Stage):
     """A teacher with its losses."""
-
-    version = VERSION
 
     def __init__(self, teacher: Teacher, recipe: Recipe, ranks: Ranks) -> None:
         super().__init__()

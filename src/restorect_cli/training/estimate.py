@@ -1,4 +1,4 @@
-"""What a run will take, found by making a few of its batches and trying a step of each phase."""
+"""What a run will take, estimated from a few of its batches and a step of each phase."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from .ranks import Ranks
 from .stages.stage import Stage, Tensors
 from .stages.table import make_stage
 
-BATCHES = 3  # timed of the pictures: one sample can take many times as long as another
+TIMED_BATCHES = 3  # one sample can take many times as long to make as another
 
 
 @dataclass(frozen=True)
 class Phase:
-    """Iterations of one kind and what one takes on this device, its pictures apart."""
+    """Iterations of one kind, and the seconds that one takes on this device without making its pictures."""
 
     name: str
     iterations: int
@@ -34,14 +34,14 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Sizes in numbers, memory in bytes at the peak (None where the system does not tell)."""
+class Estimate:
+    """What a whole run takes on this device."""
 
-    trained: int
+    trained: int  # parameters
     frozen: int
     phases: tuple[Phase, ...]
     pictures_seconds: float  # to make one batch, which no step overlaps
-    memory_bytes: int | None
+    memory_bytes: int | None  # at the peak; None where the system does not say
 
     @property
     def hours(self) -> float:
@@ -49,13 +49,13 @@ class Plan:
         return sum(phase.iterations * (phase.seconds + self.pictures_seconds) for phase in self.phases) / 3600
 
 
-def make_plan(recipe: Recipe, data: Path, device: str, teacher: Path | None = None) -> Plan:
-    """Builds the nets, reads the pictures and takes two steps of each phase, the second timed; nothing is written.
+def estimate(recipe: Recipe, data: Path, device: str, teacher: Path | None = None) -> Estimate:
+    """Build the nets, read the pictures and take two steps of each phase, the second timed; nothing is written.
 
     Raises InputError as `PairStream` does, RestorectError where a batch needs more memory than there is.
     """
     try:
-        return _plan(recipe, data, device, teacher)
+        return _estimate(recipe, data, device, teacher)
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise
@@ -66,7 +66,7 @@ def make_plan(recipe: Recipe, data: Path, device: str, teacher: Path | None = No
         ) from error
 
 
-def _plan(recipe: Recipe, data: Path, device: str, teacher: Path | None) -> Plan:
+def _estimate(recipe: Recipe, data: Path, device: str, teacher: Path | None) -> Estimate:
     stage = make_stage(recipe, Ranks(), teacher).to(device)
     stage.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     inside = stage.inner_convolutions() if recipe.optimiser == "muon" else []
@@ -79,7 +79,7 @@ def _plan(recipe: Recipe, data: Path, device: str, teacher: Path | None) -> Plan
     timed = tuple(
         Phase(name, count, _seconds(stage, optimiser, recipe, start, device)) for name, start, count in phases
     )
-    return Plan(
+    return Estimate(
         trained=sum(p.numel() for p in trained),
         frozen=sum(p.numel() for p in stage.parameters() if not p.requires_grad),
         phases=timed,
@@ -91,13 +91,13 @@ def _plan(recipe: Recipe, data: Path, device: str, teacher: Path | None) -> Plan
 def _pictures_seconds(stream: PairStream) -> float:
     stream.batch(0)
     started = time.monotonic()
-    for iteration in range(1, 1 + BATCHES):
+    for iteration in range(1, 1 + TIMED_BATCHES):
         stream.batch(iteration)
-    return (time.monotonic() - started) / BATCHES
+    return (time.monotonic() - started) / TIMED_BATCHES
 
 
 def _seconds(stage: Stage, optimiser: Optimiser, recipe: Recipe, iteration: int, device: str) -> float:
-    """Of one step on random pictures, all of `Trainer.step` but for making them."""
+    """Of one step on random pictures: all of `Trainer.step` except making pictures."""
     side = recipe.crop_px
     sizes = ((3, side, side), (3, side, side), (3, *THUMB_SHAPE), (3, *THUMB_SHAPE), (9,))
     random = (torch.rand(recipe.batch, *size, device=device) for size in sizes)
