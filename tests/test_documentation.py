@@ -166,7 +166,7 @@ def folder(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for name in ("photo.dng", "photo.nef", "card/2.dng"):
             (tmp_path / name).write_bytes(dng(mosaic(np.full((64, 96, 3), 0.3))))
     whole = (tmp_path / "photo.jpg").read_bytes()
-    (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) * 2 // 3])
+    (tmp_path / "cut.jpeg").write_bytes(whole[: len(whole) * 2 // 3])
     doubling_network(tmp_path / "net.onnx")
     monkeypatch.setenv("RESTORECT_DATA", str(data))
     monkeypatch.chdir(tmp_path)
