@@ -70,6 +70,13 @@ def test_layers_are_said_and_never_overwritten(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_a_bigtiff_whose_directory_lies_beyond_all_files_is_damaged() -> None:
+    data = bytearray(tiff(rgb_page(FULL), big=True))
+    data[8:16] = b"\xff" * 8
+    with pytest.raises(InputError, match="damaged"):
+        read(bytes(data))
+
+
 def test_a_file_cut_to_its_thumbnail_is_damaged() -> None:
     front = rgb_page(SMALL, subfile=1)
     front.inside = [rgb_page(FULL)]

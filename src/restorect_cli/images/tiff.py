@@ -128,7 +128,7 @@ def _directory(data: Block, at: int, order: str, is_big: bool, page: int, sub: i
         after = len(data)  # a link that is cut off leads out of the file
         if end + inline <= len(data):
             (after,) = struct.unpack_from(order + ("Q" if is_big else "I"), data, end)
-    except struct.error as error:
+    except (struct.error, OverflowError) as error:  # BigTIFF's offsets can exceed what Python can index
         raise ValueError("directory outside the file") from error
     return Directory(page, sub, order, fields, data, at), after
 
