@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ import pytest
 import typer
 from PIL import Image
 from support.photographs import picture, save
+from support.tiffs import dng, mosaic
 
 from restorect_cli.cli.app import app, main
 
@@ -77,6 +79,8 @@ def inline_lines(page: str) -> Iterator[str]:
 
 
 def runs(page: str, line: str) -> bool:
+    if re.search(r"\.(dng|nef)\b", line) and not find_spec("rawpy"):
+        return False
     return page not in PARSED_PAGES and line.startswith("restorect ") and not any(mark in line for mark in PARSED)
 
 
@@ -157,6 +161,12 @@ def folder(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for side in ("input", "target"):
         save(picture(2), data / "Rain100L" / side / "1.png")
         save(picture(3), tmp_path / "my-pairs" / side / "1.png")
+    save(picture(4), tmp_path / "card" / "1.jpg")
+    if find_spec("rawpy"):
+        for name in ("photo.dng", "photo.nef", "card/2.dng"):
+            (tmp_path / name).write_bytes(dng(mosaic(np.full((64, 96, 3), 0.3))))
+    whole = (tmp_path / "photo.jpg").read_bytes()
+    (tmp_path / "cut.jpeg").write_bytes(whole[: len(whole) * 2 // 3])
     doubling_network(tmp_path / "net.onnx")
     monkeypatch.setenv("RESTORECT_DATA", str(data))
     monkeypatch.chdir(tmp_path)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .engine.restorer import Restorer
     from .errors import DeviceError, InputError, ModelError, OutputError, RestorectError, UsageError
     from .files import Outcome, Repairer, RepairSettings, restore_bytes, restore_file
-    from .images import Picture, WriteOptions, encode, read, write
+    from .images import Picture, ReadOptions, WriteOptions, encode, read, write
 
 __all__ = [
     "DeviceError",
@@ -39,6 +39,7 @@ __all__ = [
     "Outcome",
     "OutputError",
     "Picture",
+    "ReadOptions",
     "RepairSettings",
     "Repairer",
     "RestoreOptions",
@@ -58,7 +59,7 @@ _HOMES = {
     "Restorer": "engine.restorer",
     "RestoreOptions": "engine.options",
     **dict.fromkeys(("Outcome", "RepairSettings", "Repairer", "restore_bytes", "restore_file"), "files"),
-    **dict.fromkeys(("Picture", "WriteOptions", "encode", "read", "write"), "images"),
+    **dict.fromkeys(("Picture", "ReadOptions", "WriteOptions", "encode", "read", "write"), "images"),
 }
 
 

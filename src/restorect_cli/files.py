@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from threading import Lock
@@ -26,7 +27,7 @@ from .engine.options import RestoreOptions, restore_options
 from .engine.prior import prior_inputs
 from .engine.restorer import Restorer
 from .errors import OutputError, UsageError
-from .images.picture import Picture, WriteOptions
+from .images.picture import Meta, Picture, ReadOptions, WriteOptions, output_format
 from .images.view import WorkingView
 from .jobs import Job
 from .models import store
@@ -34,13 +35,14 @@ from .names import SIZES, TASKS
 
 AUTO = "auto"
 AUTO_TASKS = ("denoise", "low-light")
+KEEPS_LIGHT = ("denoise", "derain", "raindrop")  # tasks after which a gain map of the unrepaired picture still fits
 
 RowsDone = Callable[[int, int], None]  # rows just finished, rows in all
 
 
 @dataclass(frozen=True)
 class RepairSettings:
-    """All that decides how files are repaired: which task, how to restore, how to write.
+    """All that decides how files are repaired: which task, how to restore, how to write, how to read.
 
     task: "low-light", "derain", "denoise", "raindrop", or "auto" to measure each image. Raises UsageError for another.
     """
@@ -48,6 +50,7 @@ class RepairSettings:
     task: str = AUTO
     restore: RestoreOptions = RestoreOptions()
     write: WriteOptions = WriteOptions()
+    read: ReadOptions = ReadOptions()
 
     def __post_init__(self) -> None:
         if self.task not in (AUTO, *TASKS):
@@ -55,22 +58,37 @@ class RepairSettings:
 
     @classmethod
     def of(
-        cls, task: str, restore: RestoreOptions | None = None, write: WriteOptions | None = None, **keywords: Any
+        cls,
+        task: str,
+        restore: RestoreOptions | None = None,
+        write: WriteOptions | None = None,
+        read: ReadOptions | None = None,
+        **keywords: Any,
     ) -> RepairSettings:
         """The settings from options given whole, or from keywords in their place.
 
         Raises UsageError where options and keywords for them are both given, TypeError for a keyword that is no option.
         """
-        names = {field.name for field in fields(RestoreOptions)}
-        mine = {name: value for name, value in keywords.items() if name in names}
-        rest = {name: value for name, value in keywords.items() if name not in names}
-        if write is not None and rest:
-            raise UsageError(f"write options and {', '.join(rest)} are both given", "put all of them into the options")
-        return cls(task, restore_options(restore, mine), write or WriteOptions(**rest))
+        mine, rest = _parted(RestoreOptions, keywords)
+        reading, writing = _parted(ReadOptions, rest)
+        for kind, options, given in (("write", write, writing), ("read", read, reading)):
+            if options is not None and given:
+                problem = f"{kind} options and {', '.join(given)} are both given"
+                raise UsageError(problem, "put all of them into the options")
+        return cls(
+            task, restore_options(restore, mine), write or WriteOptions(**writing), read or ReadOptions(**reading)
+        )
 
     def with_threads(self, threads: int) -> RepairSettings:
         """The same, with so many CPU threads for each network."""
         return replace(self, restore=replace(self.restore, threads=threads))
+
+
+def _parted(kind: type[Any], keywords: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The keywords that are fields of this dataclass, and the others."""
+    names = {field.name for field in fields(kind)}
+    own = {name: value for name, value in keywords.items() if name in names}
+    return own, {name: value for name, value in keywords.items() if name not in names}
 
 
 @dataclass(frozen=True)
@@ -129,21 +147,22 @@ class Repairer:
         source = stream if job.source is None else job.source
         if source is None:
             raise ValueError("a job without a source file needs a stream")
-        picture = images.read(source)
-        if picture.meta.frames > 1 and _replaces_its_source(job):
-            raise OutputError(
-                f"{job.output_name} holds {picture.meta.frames} images and would be replaced by the first alone",
-                "choose another name with -o",
-            )
+        picture = images.read(source, options=self.settings.read)
+        if _replaces_its_source(job):
+            _check_replaceable(job, picture.meta)
         return picture
 
     def prepare(self, picture: Picture, target: Path | None) -> Decoded:
         """The picture ready for the network. Raises OutputError where the target's format cannot hold it."""
         write = self.settings.write
         images.check_fits(picture.meta, write, target)
-        notes = (*picture.meta.notes, *images.write_notes(picture.meta, write, target))
         view = WorkingView(picture, depth=write.depth)
-        return Decoded(view, self.choose(view), notes)
+        chosen = self.choose(view)
+        notes = picture.meta.notes
+        if picture.meta.gain_map is not None and chosen.task not in KEEPS_LIGHT:
+            picture.meta = replace(picture.meta, gain_map=None)
+            notes += ("the HDR gain map is left out: it belongs to the light before this repair",)
+        return Decoded(view, chosen, (*notes, *images.write_notes(picture.meta, write, target)))
 
     def choose(self, view: WorkingView) -> Chosen:
         """The task for this image: the one named, else by what is measured, else the nearest one installed."""
@@ -184,7 +203,9 @@ class Repairer:
 
     def restore_bytes(self, data: bytes) -> bytes:
         """The file in `data`, restored, as the function `restore_bytes` does."""
-        return images.encode(self.restore_picture(images.read(data, name="the image")), self.settings.write)
+        return images.encode(
+            self.restore_picture(images.read(data, name="the image", options=self.settings.read)), self.settings.write
+        )
 
     def restore_picture(self, picture: Picture) -> Picture:
         """The restored picture, from `read` and for `write` or `encode`; its pixels' depth is that to be written."""
@@ -202,11 +223,16 @@ class Repairer:
     ) -> Outcome:
         """Read, restore and write one image. `stream` and `to_stream` serve a job without source or target file."""
         began = time.perf_counter()
-        decoded = self.prepare(self.read(job, stream), job.target)
+        picture = self.read(job, stream)
+        had_gain_map = picture.meta.gain_map is not None
+        decoded = self.prepare(picture, job.target)
+        if had_gain_map and _replaces_its_source(job):
+            self._check_gain_map(job, picture.meta)
         on_choice(decoded.chosen)
         result = self.restore(decoded.view, decoded.chosen.task, progress)
         if job.target is not None:
-            images.write(result, job.target, self.settings.write)
+            with keep_times(job.source if self.settings.write.keep_times else None, job.target):
+                images.write(result, job.target, self.settings.write)
         elif to_stream is not None:
             to_stream(images.encode(result, self.settings.write))
         return self.outcome(decoded, job.input_name, job.output_name, time.perf_counter() - began)
@@ -229,6 +255,12 @@ class Repairer:
             notes=decoded.notes,
         )
 
+    def _check_gain_map(self, job: Job, meta: Meta) -> None:
+        """Raises OutputError where the result that replaces its source would lack the source's gain map."""
+        if meta.gain_map is None or output_format(self.settings.write, job.target, meta.format) != "jpeg":
+            problem = f"{job.output_name} holds an HDR gain map, which would be lost"
+            raise OutputError(problem, "choose another name with -o")
+
     def _named_task(self) -> Chosen | None:
         """The task the user named, be it by --task or by a model that knows only one."""
         if self.settings.task != AUTO:
@@ -246,16 +278,17 @@ def restore_file(
     task: str = AUTO,
     restore: RestoreOptions | None = None,
     write: WriteOptions | None = None,
+    read: ReadOptions | None = None,
     **keywords: Any,
 ) -> Outcome:
     """Restore the picture in `src` into `dst`; task "auto" measures whether it is dark or noisy.
 
-    The fields of `RestoreOptions` (model, steps, strength, ...) and of `WriteOptions` (format, quality, overwrite, ...)
-    may be given as keywords in place of `restore` and `write`. The rest of the file (profile, metadata, depth, alpha)
-    is kept. Raises InputError, OutputError (an existing `dst` is only replaced with `overwrite`), UsageError,
-    ModelError or DeviceError; no half-written file is left.
+    The fields of `RestoreOptions` (model, steps, strength, ...), `WriteOptions` (format, quality, overwrite, ...) and
+    `ReadOptions` (accept_truncated, half_size) may be given as keywords in place of `restore`, `write` and `read`. The
+    rest of the file (profile, metadata, depth, alpha) is kept. Raises InputError, OutputError (an existing `dst` is
+    only replaced with `overwrite`), UsageError, ModelError or DeviceError; no half-written file is left.
     """
-    return Repairer(RepairSettings.of(task, restore, write, **keywords)).restore_file(src, dst)
+    return Repairer(RepairSettings.of(task, restore, write, read, **keywords)).restore_file(src, dst)
 
 
 def restore_bytes(
@@ -264,6 +297,7 @@ def restore_bytes(
     task: str = AUTO,
     restore: RestoreOptions | None = None,
     write: WriteOptions | None = None,
+    read: ReadOptions | None = None,
     **keywords: Any,
 ) -> bytes:
     """The image file in `data`, restored, as the bytes of a file: in the same format, or in `format`.
@@ -271,7 +305,39 @@ def restore_bytes(
     Options as in `restore_file`. Raises InputError, OutputError (the format cannot hold the picture), UsageError,
     ModelError or DeviceError.
     """
-    return Repairer(RepairSettings.of(task, restore, write, **keywords)).restore_bytes(data)
+    return Repairer(RepairSettings.of(task, restore, write, read, **keywords)).restore_bytes(data)
+
+
+def _check_replaceable(job: Job, meta: Meta) -> None:
+    """Raises OutputError where the source holds what the result that replaces it would not."""
+    if meta.format in ("raw", "heif"):
+        problem = f"{job.output_name} is a {meta.format.upper()} file, which cannot be written"
+    elif meta.frames > 1:
+        problem = f"{job.output_name} holds {meta.frames} images and would be replaced by the first alone"
+    elif meta.left_out:
+        problem = f"{job.output_name} also holds {' and '.join(meta.left_out)}, which would be lost"
+    else:
+        return
+    raise OutputError(problem, "choose another name with -o")
+
+
+@contextmanager
+def keep_times(source: Path | None, target: Path) -> Iterator[None]:
+    """Give the file that is written inside the times of access and change that `source` had before; None: leave them.
+
+    Raises OutputError.
+    """
+    try:
+        before = None if source is None else os.stat(source)
+    except OSError as error:
+        raise OutputError(f"cannot read the times of {source} ({error.strerror})", "leave out --keep-times") from error
+    yield
+    if before is not None:
+        try:
+            os.utime(target, ns=(before.st_atime_ns, before.st_mtime_ns))
+        except OSError as error:
+            problem = f"{target} was written, but cannot be given the times of {source} ({error.strerror})"
+            raise OutputError(problem, "leave out --keep-times") from error
 
 
 def _replaces_its_source(job: Job) -> bool:

@@ -32,10 +32,18 @@ FORMATS: dict[str, Format] = {
     ".webp": "webp",
     ".avif": "avif",
 }
-READABLE: tuple[str, ...] = (*WRITABLE, "gif", "bmp", "ppm")
+READABLE: tuple[str, ...] = (*WRITABLE, "gif", "bmp", "ppm", "raw", "heif")
 
 # Extensions of pictures in a folder, to be written or only read. Hidden files never count (`is_picture`).
-EXTENSIONS = frozenset({*FORMATS, ".gif", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm"})
+EXTENSIONS = frozenset({*FORMATS, ".gif", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".pfm"})
+
+# Photographs that only `enhance` and `batch` take, with the extra `raw` or with pillow-heif.
+RAW_EXTENSIONS = frozenset(
+    (".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mos", ".mrw", ".nef")
+    + (".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f")
+)
+HEIF_EXTENSIONS = frozenset((".heic", ".heif", ".hif"))
+PHOTOGRAPHS = EXTENSIONS | RAW_EXTENSIONS | HEIF_EXTENSIONS
 
 
 def is_picture(name: str) -> bool:

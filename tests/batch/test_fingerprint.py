@@ -40,6 +40,8 @@ def test_students_that_may_be_used(weights: Path) -> None:
         {"quality": 80},
         {"depth": 16},
         {"strip": "gps"},
+        {"accept_truncated": True},
+        {"half_size": True},
     ],
 )
 def test_what_decides_about_the_result(weights: Path, changes: dict[str, object]) -> None:
@@ -47,7 +49,7 @@ def test_what_decides_about_the_result(weights: Path, changes: dict[str, object]
 
 
 def test_what_does_not(weights: Path) -> None:
-    same = RepairSettings.of("auto", threads=7, tile=512, device="cpu", overwrite=True)
+    same = RepairSettings.of("auto", threads=7, tile=512, device="cpu", overwrite=True, keep_times=True)
     assert hash_of(same) == hash_of(RepairSettings())
 
 

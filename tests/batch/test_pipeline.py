@@ -16,7 +16,7 @@ from restorect_cli.batch.pipeline import Pipeline, PixelBudget
 from restorect_cli.batch.plan import Item
 from restorect_cli.batch.scan import Found
 from restorect_cli.batch.work import Result, Work
-from restorect_cli.errors import DeviceError, DiskFullError, InputError, OutputError
+from restorect_cli.errors import DeviceError, DiskFullError, InputError, OutputError, UnavailableError
 from restorect_cli.files import Repairer, RepairSettings
 
 
@@ -248,7 +248,7 @@ def test_memory_of_the_device_concerns_one_image_but_a_lost_device_all(
 
     todo = works(tmp_path, 2)
     monkeypatch.setattr(repairer, "restore", too_large)
-    assert [type(result.error) for result in run(repairer, todo)] == [OutputError, OutputError]
+    assert [type(result.error) for result in run(repairer, todo)] == [UnavailableError] * 2
     monkeypatch.setattr(repairer, "restore", lost)
     with pytest.raises(DeviceError, match="lost"):
         run(repairer, todo)

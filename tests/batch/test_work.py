@@ -3,16 +3,19 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from support.clean_home import clean_home
+from support.tiffs import dng, mosaic
 
 from restorect_cli.batch.plan import Item
 from restorect_cli.batch.scan import Found
-from restorect_cli.batch.work import STAGES, Work, do, make_folder, threads_each
-from restorect_cli.errors import DiskFullError, OutputError
+from restorect_cli.batch.work import STAGES, ImageError, Work, _alone, do, make_folder, threads_each
+from restorect_cli.errors import DiskFullError, OutputError, UnavailableError
 from restorect_cli.files import Repairer, RepairSettings
 
 
@@ -69,3 +72,37 @@ def test_folder_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch, number: int
     with pytest.raises(OutputError, match="cannot make the folder x") as caught:
         make_folder(Path("x"))
     assert type(caught.value) is kind
+
+
+def test_a_raw_file_without_its_library_is_tried_again_and_not_recorded_as_lasting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clean_home(tmp_path, monkeypatch, "denoise-s")
+    monkeypatch.setitem(sys.modules, "rawpy", None)
+    source = tmp_path / "a.dng"
+    source.write_bytes(dng(mosaic(np.full((32, 48, 3), 0.2))))
+    work = Work(Item(Found("a.dng"), "a.png", "restore"), source, tmp_path / "out" / "a.png")
+    result = do(work, Repairer(RepairSettings.of("denoise", device="cpu", threads=1)))
+    assert isinstance(result.error, UnavailableError) and "rawpy" in str(result.error)
+
+
+def test_a_raw_file_is_developed_at_half_size_where_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("rawpy")
+    clean_home(tmp_path, monkeypatch, "denoise-s")
+    source = tmp_path / "a.dng"
+    source.write_bytes(dng(mosaic(np.full((32, 48, 3), 0.2))))
+    work = Work(Item(Found("a.dng"), "a.png", "restore"), source, tmp_path / "out" / "a.png")
+    settings = RepairSettings.of("denoise", device="cpu", threads=1, half_size=True)
+    outcome = do(work, Repairer(settings)).outcome
+    assert outcome is not None and (outcome.width, outcome.height) == (24, 16)
+
+
+def test_memory_that_does_not_suffice_is_not_the_files_fault(tmp_path: Path) -> None:
+    work = Work(Item(Found("a.png"), "a.png", "restore"), tmp_path / "a.png", tmp_path / "b.png")
+
+    def fail() -> None:
+        raise MemoryError
+
+    with pytest.raises(ImageError) as caught:
+        _alone(work, fail)
+    assert isinstance(caught.value.error, UnavailableError)

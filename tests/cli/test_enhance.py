@@ -11,6 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from support.identity_students import write_student
+from support.jpegs import noisy, ultra_hdr
+from support.tiffs import dng, mosaic
 
 Run = Callable[..., Any]
 
@@ -268,3 +270,41 @@ def test_full_disk(run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch) -> No
     result = run("enhance", "photo.png", "--task", "denoise")
     assert result.code == 1 and "No space left on device" in result.err and len(result.err.splitlines()) == 1
     assert files() == ["photo.png"]
+
+
+def test_a_jpeg_without_its_end(run: Run, photo: Path) -> None:
+    Path("a.jpg").write_bytes(noisy()[:-9000])
+    result = run("enhance", "a.jpg", "--task", "denoise")
+    assert result.code == 1 and "--accept-truncated" in result.err and len(result.err.splitlines()) == 1
+    result = run("enhance", "a.jpg", "--task", "denoise", "--accept-truncated")
+    assert result.code == 0 and "rows are lost, at the bottom" in result.err
+    Path("folder").mkdir()
+    Path("a.jpg").rename("folder/a.jpg")
+    assert run("batch", "folder", "--task", "denoise").code == 1
+    result = run("batch", "folder", "--task", "denoise", "--accept-truncated")
+    assert result.code == 0 and "rows are lost" in result.err
+
+
+def test_raw_files_one_by_one_and_in_a_folder(run: Run, photo: Path) -> None:
+    pytest.importorskip("rawpy")
+    Path("folder").mkdir()
+    data = dng(mosaic(np.full((32, 48, 3), 0.2)))
+    Path("folder/a.dng").write_bytes(data)
+    result = run("enhance", "folder/a.dng", "-o", "a.tif", "--task", "denoise")
+    assert result.code == 0 and "developed from RAW" in result.err
+    assert run("enhance", "folder/a.dng", "-o", "half.tif", "--task", "denoise", "--half-size").code == 0
+    assert pixels(Path("half.tif")).shape == (16, 24, 3)
+    assert run("batch", "folder", "--task", "denoise").code == 0
+    assert pixels(Path("folder-restored/a.png")).shape == (32, 48, 3) and Path("folder/a.dng").read_bytes() == data
+    assert run("batch", "folder", "--task", "denoise", "--half-size").code == 0
+    assert pixels(Path("folder-restored/a.png")).shape == (16, 24, 3)
+
+
+def test_a_gain_map_and_the_task(run: Run, photo: Path) -> None:
+    Path("hdr.jpg").write_bytes(ultra_hdr())
+    result = run("enhance", "hdr.jpg", "-o", "bright.jpg", "--task", "low-light")
+    assert result.code == 0 and "the HDR gain map is left out" in result.err
+    result = run("enhance", "hdr.jpg", "-o", "hdr.jpg", "--overwrite", "--task", "low-light")
+    assert result.code == 1 and "gain map, which would be lost" in result.err
+    assert Path("hdr.jpg").read_bytes() == ultra_hdr()
+    assert run("enhance", "hdr.jpg", "-o", "hdr.jpg", "--overwrite", "--task", "denoise").err == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import fields
@@ -20,13 +21,14 @@ from typer.main import get_command
 from restorect_cli.bench import memory
 from restorect_cli.cli.app import app
 from restorect_cli.engine.options import RestoreOptions
-from restorect_cli.images.picture import WriteOptions
+from restorect_cli.images.picture import ReadOptions, WriteOptions
 
 Run = Callable[..., Any]
 
 HEIGHT, WIDTH = 90, 120
+LONG_AGO = (1_000_000_000_000_000_000, 1_100_000_000_000_000_000)  # nanoseconds: of last access and last change
 
-# option: what is given, and what is then seen. Nothing of this is a default.
+# option: what is given (None: a flag), and what is then seen. Nothing of this is a default.
 GIVEN = {
     "model": ("./own/low-light-s", "own"),
     "steps": ("2", 2),
@@ -40,6 +42,9 @@ GIVEN = {
     "quality": ("81", 81),
     "depth": ("16", 16),
     "strip": ("gps", "gps"),
+    "keep_times": (None, True),
+    "accept_truncated": (None, True),
+    "half_size": (None, True),
 }
 OFFERED = {
     "enhance": GIVEN.keys() - {"precision"},
@@ -61,11 +66,12 @@ def recording(run: Run, weights: Path, monkeypatch: pytest.MonkeyPatch) -> Recor
     for folder in ("photos", "pairs/input", "pairs/target"):
         Path(folder).mkdir(parents=True)
         Image.fromarray(pixels).save(Path(folder) / "a.png")
+    os.utime("photos/a.png", ns=LONG_AGO)
     return record(monkeypatch)
 
 
 def seen(recording: Recording, weights: Path) -> dict[str, Any]:
-    """What the last picture went through, known from what reached the networks' sessions and the writer alone."""
+    """What the last picture went through, known from what reached reader, networks and writer, and from the file."""
     graphs = {
         (weights / "low-light-s" / "velocity.onnx").read_bytes(): ("s", "fp32"),
         Path("own/low-light-s/velocity.onnx").read_bytes(): ("own", "fp32"),
@@ -87,11 +93,15 @@ def seen(recording: Recording, weights: Path) -> dict[str, Any]:
         "tile": max(call["pixels"] for call in last) <= 64 * 64,
         "calls": [call["t"] for call in last].count(times[0]),  # for each tile as many as there are mirror images
     }
-    return facts | (recording.written[-1] if recording.written else {})
+    if not recording.written:
+        return facts
+    result = max(Path("out").glob("a.*"), key=lambda path: path.stat().st_ctime_ns)
+    facts["keep_times"] = result.stat().st_mtime_ns == LONG_AGO[1]
+    return facts | recording.read[-1] | recording.written[-1]
 
 
 def drive(run: Run, command: str, options: set[str]) -> Any:
-    words = [word for name in sorted(options) for word in (f"--{name}", GIVEN[name][0])]
+    words = [word for name in sorted(options) for word in (f"--{name.replace('_', '-')}", GIVEN[name][0]) if word]
     arguments = {
         "enhance": ["photos/a.png", "--task", "low-light", "-o", "out/"],
         "batch": ["photos", "--task", "low-light", "--jobs", "1", "-o", "out", "--if-exists", "overwrite"],
@@ -124,7 +134,9 @@ def test_every_option_arrives(run: Run, weights: Path, recording: Recording, com
 def test_no_option_is_left_out_here(command: str) -> None:
     """Whoever adds an option drives it above."""
     offered = {option.name for option in get_command(app).commands[command].params}  # type: ignore[attr-defined]
-    known = {field.name for kind in (RestoreOptions, WriteOptions) for field in fields(kind)} - {"overwrite"}
+    known = {field.name for kind in (RestoreOptions, WriteOptions, ReadOptions) for field in fields(kind)} - {
+        "overwrite"
+    }
     assert known == GIVEN.keys()
     assert offered & known == OFFERED[command]
 

@@ -209,7 +209,7 @@ def test_jpeg_is_written_with_its_own_quality_and_sampling() -> None:
     for subsampling, is_subsampled in ((0, False), (2, True)):
         source = read(save(RGB, "jpeg", quality=83, subsampling=subsampling))
         again = read(encode(source)).meta
-        assert (again.jpeg_quality, again.jpeg_subsampled) == (83, is_subsampled)
+        assert (again.jpeg_quality, again.jpeg_sampling) == (83, (2, 2) if is_subsampled else (1, 1))
 
 
 def test_jpeg_quality_has_a_floor_and_can_be_set() -> None:
@@ -314,7 +314,7 @@ def test_no_resolution_is_made_up() -> None:
         assert read(encode(picture(noise(4, 4)), WriteOptions(format=target))).meta.dpi is None
 
 
-def test_iptc_captions_survive_and_other_photoshop_resources_go() -> None:
+def test_iptc_captions_survive_and_the_old_thumbnail_goes() -> None:
     records = b"\x1c\x02\x78\x00\x09A caption"
     resource = b"8BIM" + struct.pack(">HH", 0x040C, 0) + struct.pack(">I", 5) + b"thumb\0"
     resource += b"8BIM" + struct.pack(">HHI", 0x0404, 0, len(records)) + records
@@ -322,10 +322,10 @@ def test_iptc_captions_survive_and_other_photoshop_resources_go() -> None:
     plain = save(RGB, "jpeg")
     source = read(plain[:2] + b"\xff\xed" + struct.pack(">H", len(segment) + 2) + segment + plain[2:])
     assert source.meta.iptc == records
-    for target in ("jpeg", "tiff"):
+    for target in ("jpeg", "tiff", "png"):
         data = encode(source, WriteOptions(format=target))
         assert read(data).meta.iptc == records and b"thumb" not in data
-    assert "IPTC" in write_notes(source.meta, WriteOptions(format="png"))[0]
+    assert "IPTC" in write_notes(source.meta, WriteOptions(format="webp"))[0]
 
 
 def test_text_of_a_png_is_left_out_with_a_note() -> None:
@@ -381,7 +381,7 @@ def test_exif_editing_survives_any_bytes() -> None:
         mutated = bytearray(block[: rng.integers(0, len(block) + 1)])
         for _ in range(int(rng.integers(0, 6)) if mutated else 0):
             mutated[rng.integers(0, len(mutated))] = rng.integers(0, 256)
-        prepared = exif.prepare(bytes(mutated), True)
+        prepared, _ = exif.prepare(bytes(mutated), True)
         if prepared is not None:
             encode(picture(np.zeros((1, 1, 3), np.uint8), exif=prepared), WriteOptions(format="tiff", strip="gps"))
 
@@ -479,7 +479,6 @@ BAD: dict[str, tuple[bytes, str]] = {
     "infinity": (float_tiff(float("-inf")), "not numbers"),
     "far too bright": (float_tiff(3e38), "beyond ±1000"),
     "far too dark": (float_tiff(-1001), "beyond ±1000"),
-    "lab": (save(Image.new("LAB", (4, 4)), "tiff"), "this kind of Lab TIFF is not supported"),
     "32-bit integers": (save(Image.fromarray(np.zeros((4, 4), np.int32)), "tiff"), "of type int"),
 }
 

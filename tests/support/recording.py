@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pytest
 
 from restorect_cli.engine import runtime
-from restorect_cli.images import writing
+from restorect_cli.images import reading, writing
 from restorect_cli.names import DEVICES
 
 
 @dataclass
 class Recording:
-    """What the sessions were made with, what the networks were fed, and what the writer was told."""
+    """What the sessions were made with, what the networks were fed, and what reader and writer were told."""
 
     sessions: list[dict[str, Any]] = field(default_factory=list)  # graph (bytes), device, threads
     fed: list[dict[str, Any]] = field(default_factory=list)  # of velocity graphs: graph (bytes), t, pixels
+    read: list[dict[str, Any]] = field(default_factory=list)  # the fields of ReadOptions
     written: list[dict[str, Any]] = field(default_factory=list)  # format, quality, depth, strip
 
     def clear(self) -> None:
         self.sessions.clear()
         self.fed.clear()
+        self.read.clear()
         self.written.clear()
 
 
@@ -59,7 +61,14 @@ def record(monkeypatch: pytest.MonkeyPatch) -> Recording:
 
         return recorded
 
+    read_data = reading._read_data
+
+    def reader(name: str, path: Any, data: Any, how: Any) -> Any:
+        recording.read.append(asdict(how.options))
+        return read_data(name, path, data, how)
+
     monkeypatch.setattr(runtime, "_session", session)
+    monkeypatch.setattr(reading, "_read_data", reader)
     monkeypatch.setattr(runtime, "usable_devices", lambda: dict.fromkeys(DEVICES))
     monkeypatch.setattr(writing, "_SAVERS", {name: saver(name, save) for name, save in writing._SAVERS.items()})
     return recording

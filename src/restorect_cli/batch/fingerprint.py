@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ..files import AUTO, AUTO_TASKS, RepairSettings
+from ..images.picture import ReadOptions
 from ..models import store
 from ..names import SIZES
 
 _SAME_PICTURE = {"model", "device", "threads", "tile"}  # the hashes of the weights identify the model
+_SAME_CONTENT = {"overwrite", "keep_times"}
 
 
 def model_hash(student: store.InstalledModel) -> str:
@@ -42,8 +44,9 @@ def settings_hash(settings: RepairSettings, hashes: dict[str, str]) -> str:
     decides = {
         "task": settings.task,
         **_but_for(_SAME_PICTURE, asdict(settings.restore)),
-        "write": _but_for({"overwrite"}, asdict(settings.write)),
+        "write": _but_for(_SAME_CONTENT, asdict(settings.write)),
         "students": hashes,
+        **({"read": asdict(settings.read)} if settings.read != ReadOptions() else {}),  # so that older records hold
     }
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 

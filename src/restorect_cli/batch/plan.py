@@ -19,7 +19,7 @@ from typing import Literal
 
 from ..errors import UsageError
 from ..jobs import target_suffix
-from ..names import EXTENSIONS, FORMATS
+from ..names import FORMATS, PHOTOGRAPHS
 from .manifest import Past, Record
 from .scan import NOBODY, Found
 from .shard import WHOLE, Shard
@@ -86,7 +86,7 @@ class Wanted:
             return False
         if self.include:
             return any(_matches(name, pattern) for pattern in self.include)
-        return PurePosixPath(name).suffix.lower() in EXTENSIONS
+        return PurePosixPath(name).suffix.lower() in PHOTOGRAPHS
 
     def misnamed(self, output: str) -> str:
         """Why an output cannot have this name: its extension promises another format. Empty if it can."""

@@ -21,9 +21,6 @@ from .shard import WHOLE, Shard
 from .watch import Retries, arrivals
 from .work import Result, Work, make_folder, planned_failure
 
-RAW_EXTENSIONS = (".heic", ".heif", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2")
-"""Formats of cameras and telephones that cannot be read here."""
-
 
 @dataclass(frozen=True)
 class BatchOptions:
@@ -119,8 +116,6 @@ class Batch:
         if not any(self._wanted.takes(file.name) for file in found):
             if self.options.include or self.options.exclude:
                 fix = "check --include and --exclude, which are compared with names below the folder"
-            elif any(file.name.lower().endswith(RAW_EXTENSIONS) for file in found):
-                fix = "export a TIFF or JPEG from RAW or HEIC first"
             else:
                 fix = (
                     "check the name" if self.options.recursive else "check the name, or give -r to include its folders"

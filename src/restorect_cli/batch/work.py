@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from .. import images
-from ..errors import DeviceError, DiskFullError, InputError, OutputError, RestorectError
-from ..files import Decoded, Outcome, Repairer
+from ..errors import DeviceError, DiskFullError, InputError, OutputError, RestorectError, UnavailableError
+from ..files import Decoded, Outcome, Repairer, keep_times
 from ..images.picture import Picture
 from ..one_line import folded
 from .leftovers import temporary_prefix
@@ -82,7 +82,7 @@ def decode(work: Work, repairer: Repairer) -> Decoded:
     """Raises ImageError; RestorectError where no other image could be done either."""
     if work.item.action == "fail":
         raise ImageError(planned_failure(work))
-    return _alone(work, lambda: repairer.prepare(images.read(work.source), work.target))
+    return _alone(work, lambda: repairer.prepare(images.read(work.source, options=repairer.settings.read), work.target))
 
 
 def restore(work: Work, repairer: Repairer, decoded: Decoded) -> Restored:
@@ -97,7 +97,8 @@ def encode(work: Work, repairer: Repairer, restored: Restored) -> Outcome:
     def write() -> Outcome:
         options = replace(repairer.settings.write, overwrite=work.item.replace)
         make_folder(work.target.parent)
-        images.write(restored.picture, work.target, options, temporary_prefix=temporary_prefix(work.item.output))
+        with keep_times(work.source if options.keep_times else None, work.target):
+            images.write(restored.picture, work.target, options, temporary_prefix=temporary_prefix(work.item.output))
         return restored.outcome
 
     return _alone(work, write)
@@ -154,4 +155,4 @@ def _alone(work: Work, step: Callable[[], _T]) -> _T:
 
 
 def _too_large(work: Work) -> RestorectError:
-    return OutputError(f"memory does not suffice for {work.source}", "use --jobs 1 or a smaller --tile")
+    return UnavailableError(f"memory does not suffice for {work.source}", "use --jobs 1 or a smaller --tile")

@@ -14,11 +14,14 @@ from ..batch import MOST_JOBS
 from ..errors import RestorectError, UsageError
 from ..one_line import printable
 from .options import (
+    AcceptTruncated,
     Depth,
     Device,
     Ensemble,
     Format,
+    HalfSize,
     Json,
+    KeepTimes,
     Model,
     Quality,
     Quiet,
@@ -155,6 +158,9 @@ def batch(
     quality: Quality = None,
     depth: Depth = None,
     strip: Strip = "none",
+    accept_truncated: AcceptTruncated = False,
+    half_size: HalfSize = False,
+    keep_times: KeepTimes = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:

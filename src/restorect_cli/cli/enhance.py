@@ -11,11 +11,14 @@ import typer
 from ..errors import InputError, OutputError, RestorectError, UsageError
 from ..one_line import printable
 from .options import (
+    AcceptTruncated,
     Depth,
     Device,
     Ensemble,
     Format,
+    HalfSize,
     Json,
+    KeepTimes,
     Model,
     Quality,
     Quiet,
@@ -41,7 +44,8 @@ def enhance(
         list[str],
         typer.Argument(
             metavar="IN...",
-            help="Images to repair: JPEG, PNG, TIFF, WebP or AVIF, 8 or 16 bit; '-' is standard input.",
+            help="Images to repair: JPEG, PNG, TIFF, WebP or AVIF, 8 or 16 bit, and RAW and HEIC where their libraries "
+            "are installed; '-' is standard input.",
             show_default=False,
         ),
     ],
@@ -72,6 +76,9 @@ def enhance(
         bool, typer.Option("--overwrite", help="Replace files that exist, the input itself included if OUT names it.")
     ] = False,
     strip: Strip = "none",
+    accept_truncated: AcceptTruncated = False,
+    half_size: HalfSize = False,
+    keep_times: KeepTimes = False,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Annotated[

@@ -109,6 +109,21 @@ Strip = Annotated[
     ),
 ]
 
+AcceptTruncated = Annotated[
+    bool,
+    typer.Option(
+        "--accept-truncated",
+        help="Repair a JPEG that lacks its last bytes, and say how many rows are lost, instead of refusing it.",
+    ),
+]
+HalfSize = Annotated[
+    bool,
+    typer.Option("--half-size", help="Develop RAW files at half their width and height: quick previews."),
+]
+KeepTimes = Annotated[
+    bool, typer.Option("--keep-times", help="Give each result the times of its input, of last access and last change.")
+]
+
 
 def format_option(by_default: str) -> Any:
     """--format, for a command that writes `by_default` without it."""

@@ -33,10 +33,11 @@ def restore_options(context: typer.Context) -> RestoreOptions:
 
 
 def repair_settings(context: typer.Context) -> RepairSettings:
-    """How to repair and how to write. Raises UsageError for values out of range or in conflict."""
+    """How to read, to repair and to write. Raises UsageError for values out of range or in conflict."""
     restore = restore_options(context)
 
     from ..files import RepairSettings
-    from ..images.picture import WriteOptions
+    from ..images.picture import ReadOptions, WriteOptions
 
-    return RepairSettings(context.params["task"], restore, collected(WriteOptions, context))
+    write, read = collected(WriteOptions, context), collected(ReadOptions, context)
+    return RepairSettings(context.params["task"], restore, write, read)

@@ -12,9 +12,11 @@ import numpy as np
 from ..atomic import check_target, write_file
 from ..errors import OutputError
 from ..one_line import folded
-from . import containers, exif
+from . import cicp, containers, exif, gainmap, jpeg_sampling, photoshop
+from . import xmp as extended_xmp
 from .picture import DEPTHS, Meta, Picture, Pixels, WriteOptions, output_bits, output_format, to_depth
-from .vips import pyvips, to_vips
+from .png_profiles import iptc_chunk
+from .vips import from_vips, pyvips, to_vips
 
 # Without a source quality to keep. 92 is where the loss of a JPEG drowns in what a restoration is good for; AVIF and
 # WebP count differently, these give about the same PSNR. A source of lower quality than the floor is not followed
@@ -34,6 +36,7 @@ class _Carried:
     exif: bytes | None
     xmp: bytes | None
     iptc: bytes | None
+    photoshop: bytes | None
     dpi: tuple[float, float] | None
 
 
@@ -82,14 +85,24 @@ def write_notes(meta: Meta, options: WriteOptions, path: Path | None = None) -> 
         notes.append(f"{format.upper()} holds {held} bits per channel, the source has {meta.bits}")
     if format == "avif" and output_bits(meta.bits, options.depth, format) == 16 and meta.sample_bits > 12:
         notes.append("AVIF stores 12 of the 16 bits per channel")
+    if meta.gain_map is not None and format != "jpeg":
+        notes.append(f"{format.upper()} is written without the HDR gain map of the source")
     if meta.is_grey and meta.icc and format in ("webp", "avif") and options.strip != "all":
         notes.append(f"{format.upper()} has no grey: the grey colour profile was left out")
+    if meta.icc and (meta.cicp or meta.png_colour) and not meta.has_own_icc and format != "png":
+        notes.append("the colours, which the file tells without a profile, were written as an ICC profile")
     carried = _carried(meta, options)
-    if format == "jpeg":
-        for name in containers.fits_jpeg(carried.exif, carried.xmp, carried.iptc):
-            notes.append(f"the {name} block is too large for a JPEG and was left out")
-    if carried.iptc and format not in ("jpeg", "tiff"):
+    if format in ("jpeg", "avif") and not containers.exif_fits_jpeg(carried.exif):
+        kind = "a JPEG" if format == "jpeg" else "the AVIF encoder"
+        notes.append(f"the EXIF block is too large for {kind} and was left out")
+    if format == "jpeg" and carried.xmp and _divided_xmp(meta, carried.xmp) is None:
+        notes.append("the XMP block is too large for a JPEG, cannot be divided and was left out")
+    if carried.iptc and format in ("webp", "avif"):
         notes.append(f"{format.upper()} has no place for IPTC captions: they were left out")
+    if carried.photoshop and format in ("webp", "avif"):
+        notes.append(
+            f"{format.upper()} has no place for Photoshop's resources (paths and the like): they were left out"
+        )
     if meta.has_text and options.strip != "all":
         notes.append("the text chunks of the PNG (comments, settings of a program) were left out")
     if options.strip == "gps" and meta.xmp and carried.xmp is None:
@@ -121,7 +134,7 @@ def write(
 
 def _carried(meta: Meta, options: WriteOptions) -> _Carried:
     if options.strip == "all":
-        return _Carried(meta.icc, None, None, None, None)
+        return _Carried(meta.icc, None, None, None, None, None)
     block, xmp = meta.exif, meta.xmp
     if options.strip == "gps":
         xmp = containers.xmp_without_gps(xmp) if xmp else None
@@ -129,7 +142,7 @@ def _carried(meta: Meta, options: WriteOptions) -> _Carried:
             block = exif.without_gps(block) if block else None
         except (ValueError, struct.error):
             block = None  # better no EXIF than a position that was to go
-    return _Carried(meta.icc, block, xmp, meta.iptc, meta.dpi)
+    return _Carried(meta.icc, block, xmp, meta.iptc, meta.photoshop, meta.dpi)
 
 
 def _samples(picture: Picture, bits: int, format: str) -> Pixels:
@@ -172,21 +185,36 @@ def _quality(format: str, meta: Meta, options: WriteOptions) -> int:
 
 
 def _save_jpeg(image: Any, meta: Meta, options: WriteOptions, carried: _Carried) -> bytes:
-    subsample = {True: "on", False: "off", None: "auto"}[meta.jpeg_subsampled if options.quality is None else None]
-    file = image.jpegsave_buffer(Q=_quality("jpeg", meta, options), subsample_mode=subsample, keep="icc")
-    too_large = containers.fits_jpeg(carried.exif, carried.xmp, carried.iptc)
-    return containers.with_jpeg_metadata(
-        file,
-        None if "EXIF" in too_large else carried.exif,
-        None if "XMP" in too_large else carried.xmp,
-        None if "IPTC" in too_large else carried.iptc,
-        carried.dpi,
-    )
+    sampled = meta.jpeg_sampling if options.quality is None else None
+    quality = _quality("jpeg", meta, options)
+    if image.bands == 3 and sampled is not None and sampled not in jpeg_sampling.ENCODERS_OWN:
+        file = jpeg_sampling.encode(from_vips(image), sampled, quality, carried.icc)
+    else:
+        mode = {(1, 1): "off", (2, 2): "on"}.get(sampled or (0, 0), "auto")
+        file = image.jpegsave_buffer(Q=quality, subsample_mode=mode, keep="icc")
+    xmp, extension = (_divided_xmp(meta, carried.xmp) if carried.xmp else None) or (None, ())
+    if meta.gain_map is not None:
+        xmp = gainmap.claimed(xmp, meta.gain_map)
+    resources = photoshop.jpeg_payloads(photoshop.with_iptc(carried.photoshop, carried.iptc))
+    more = [*((0xE1, payload) for payload in extension), *((0xED, payload) for payload in resources)]
+    block = carried.exif if containers.exif_fits_jpeg(carried.exif) else None
+    file = containers.with_jpeg_metadata(file, block, xmp, more, carried.dpi)
+    return file if meta.gain_map is None else gainmap.attached(file, meta.gain_map)
+
+
+def _divided_xmp(meta: Meta, xmp: bytes) -> tuple[bytes, tuple[bytes, ...]] | None:
+    """As `xmp.split`, with room in the first packet for what is said there about a gain map."""
+    claims = gainmap.claimed(None, meta.gain_map) if meta.gain_map is not None else None
+    return extended_xmp.split(xmp, extended_xmp.STANDARD_MAX - len(claims or b""))
 
 
 def _save_png(image: Any, meta: Meta, options: WriteOptions, carried: _Carried) -> bytes:
     file = image.pngsave_buffer(keep="none")
-    return containers.with_png_metadata(file, carried.icc, carried.exif, carried.xmp, carried.dpi)
+    is_told = bool(meta.cicp or meta.png_colour) and not meta.has_own_icc  # then the profile says nothing more
+    file = containers.with_png_metadata(file, None if is_told else carried.icc, carried.exif, carried.xmp, carried.dpi)
+    resources = photoshop.with_iptc(carried.photoshop, carried.iptc)
+    text = iptc_chunk(resources) if resources else b""
+    return cicp.with_png_colour(file, meta.cicp, meta.png_colour + text)
 
 
 def _save_tiff(image: Any, meta: Meta, options: WriteOptions, carried: _Carried) -> bytes:
@@ -195,8 +223,8 @@ def _save_tiff(image: Any, meta: Meta, options: WriteOptions, carried: _Carried)
         image.set_type(pyvips.GValue.blob_type, "xmp-data", carried.xmp)
     predictor = "float" if image.format == "float" else "horizontal"
     file = image.tiffsave_buffer(compression="deflate", predictor=predictor, keep="icc|xmp")
-    if carried.exif or carried.iptc:
-        file = exif.attach_to_tiff(file, carried.exif, carried.iptc)
+    if carried.exif or carried.iptc or carried.photoshop:
+        file = exif.attach_to_tiff(file, carried.exif, carried.iptc, carried.photoshop)
     return bytes(file)
 
 
@@ -214,15 +242,16 @@ def _save_webp(image: Any, meta: Meta, options: WriteOptions, carried: _Carried)
 def _save_avif(image: Any, meta: Meta, options: WriteOptions, carried: _Carried) -> bytes:
     image = _without_grey_profile(image)
     image = _with_dpi(image, carried.dpi)  # which AVIF holds in its EXIF block
-    if carried.exif:
-        image = _with_exif_fields(image, carried.exif)
+    block = carried.exif if containers.exif_fits_jpeg(carried.exif) else None
+    if block:
+        image = _with_exif_fields(image, block)
     if carried.xmp:
         image.set_type(pyvips.GValue.blob_type, "xmp-data", carried.xmp)
     if image.format == "ushort":
         bitdepth = 10 if meta.format == "avif" and meta.sample_bits == 10 else 12
     else:
         bitdepth = 8
-    keep = "exif|xmp|icc" if carried.exif or carried.dpi else "xmp|icc"  # else libvips makes up an EXIF block
+    keep = "exif|xmp|icc" if block or carried.dpi else "xmp|icc"  # else libvips makes up an EXIF block
     settings = {"lossless": True} if options.quality == 100 else {"Q": _quality("avif", meta, options)}
     return bytes(image.heifsave_buffer(compression="av1", bitdepth=bitdepth, effort=AVIF_EFFORT, keep=keep, **settings))
 
@@ -240,10 +269,8 @@ def _with_exif_fields(image: Any, block: bytes) -> Any:
 
     So a tiny JPEG with that block is loaded, and the image laid over it; the result has the fields of both.
     """
-    if containers.fits_jpeg(block, None, None):
-        return image
     file = to_vips(np.zeros((1, 1, 1), np.uint8)).jpegsave_buffer(keep="none")
-    carrier = pyvips.Image.jpegload_buffer(containers.with_jpeg_metadata(file, block, None, None, None))
+    carrier = pyvips.Image.jpegload_buffer(containers.with_jpeg_metadata(file, block, None, (), None))
     laid = carrier.insert(image, 0, 0, expand=True)
     return laid.copy(interpretation=image.interpretation, xres=image.xres, yres=image.yres)
 
