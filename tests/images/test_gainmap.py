@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from shutil import which
 
@@ -277,3 +278,21 @@ def test_fills_restarts_and_scans_are_stepped_over() -> None:
         assert jpeg_parts.end_of_picture(data) == len(data)
         assert jpeg_parts.end_of_picture(data[:2] + b"\xff\xff" + data[2:]) == len(data) + 2
         assert jpeg_parts.end_of_picture(data[:-2]) is None
+
+
+def test_the_claims_stay_in_the_first_packet_where_xmp_is_divided() -> None:
+    source = read(ultra_hdr())
+    xmp = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        b'<rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/"><xmp:Label>%s</xmp:Label>'
+        b"</rdf:Description></rdf:RDF></x:xmpmeta>"
+    )
+    for size in (64_700, 200_000):  # fits alone, but not with the claims; fits not at all
+        source.meta = replace(source.meta, xmp=xmp % (b"r" * size))
+        file = encode(source, WriteOptions(format="jpeg"))
+        packets = [
+            s.payload for s in jpeg_parts.segments(file) if s.payload.startswith(b"http://ns.adobe.com/xap/1.0/\0")
+        ]
+        assert len(packets) == 1 and b"hdrgm:Version" in packets[0] and b"Container:Directory" in packets[0]
+        again = read(file).meta
+        assert again.gain_map is not None and again.xmp is not None and b"r" * size in again.xmp

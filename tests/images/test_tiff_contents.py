@@ -157,3 +157,12 @@ def test_a_lost_inner_picture_leaves_a_thumbnail_that_is_not_taken_for_it() -> N
     whole = read(tiff(rgb_page(FULL, t330=(4, [0x7FFFFFF0]))))
     np.testing.assert_array_equal(whole.pixels, FULL)
     assert "cut short" in " ".join(whole.meta.notes)
+
+
+def test_lab_behind_a_thumbnail_is_converted() -> None:
+    lab = np.full((16, 24, 3), (128, 128, 128), np.uint8)
+    page = rgb_page(lab)
+    page.tags[262] = (3, [9])
+    alone, behind = read(tiff(page)), read(tiff(rgb_page(SMALL, subfile=1), page))
+    np.testing.assert_array_equal(behind.pixels, alone.pixels)
+    assert "converted from ICCLab to sRGB" in behind.meta.notes
