@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from PIL import Image
 from support.clean_home import clean_home
 from support.recording import record
 
+from restorect_cli.batch import work
 from restorect_cli.batch.leftovers import temporary_prefix
 from restorect_cli.batch.run import Batch, BatchOptions, Event
 from restorect_cli.batch.session import Session
@@ -58,6 +61,18 @@ def batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Batch:
     return Batch(BatchOptions(tmp_path / "in"), RepairSettings.of("denoise", device="cpu", threads=4))
 
 
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that takes long enough for the run to hear of the image before."""
+    at_once = work.restore
+
+    def restore(*arguments: Any) -> Any:
+        time.sleep(0.2)
+        return at_once(*arguments)
+
+    monkeypatch.setattr(work, "restore", restore)
+
+
 def run(session: Session, batch: Batch, heard: Heard) -> None:
     with closing(batch.open()) as manifest:
         session.run(batch.plan(batch.images()), manifest, heard)
@@ -76,7 +91,7 @@ def test_everything_is_told_and_counted(batch: Batch) -> None:
     assert session.summary.skipped == 3 and heard.begun == [] and len(heard.events) == 4
 
 
-def test_fail_fast_begins_nothing_more(batch: Batch) -> None:
+def test_fail_fast_begins_nothing_more(batch: Batch, slow: None) -> None:
     session, heard = Session(batch, jobs=1, fail_fast=True), Heard()
     run(session, batch, heard)
     assert session.summary.failed == 1 and session.left > 0 and not heard.stopped
@@ -92,7 +107,7 @@ def test_an_interrupt_finishes_what_is_in_progress(batch: Batch) -> None:
     assert heard.stopped and signal.getsignal(signal.SIGINT) is before
 
 
-def test_one_interrupt_leaves_what_was_not_begun(batch: Batch) -> None:
+def test_one_interrupt_leaves_what_was_not_begun(batch: Batch, slow: None) -> None:
     signals = iter([signal.SIGINT])
     session = Session(batch, jobs=1)
     with pytest.raises(StoppedError, match=r"interrupted, \d of 4 images are left"):
@@ -100,7 +115,7 @@ def test_one_interrupt_leaves_what_was_not_begun(batch: Batch) -> None:
     assert session.left > 0
 
 
-def test_a_second_interrupt_stops_immediately(batch: Batch) -> None:
+def test_a_second_interrupt_stops_immediately(batch: Batch, slow: None) -> None:
     signals = iter([signal.SIGINT, signal.SIGINT])
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
