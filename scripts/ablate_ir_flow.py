@@ -1,12 +1,11 @@
 """Trains and measures the ablation of IR-Flow's claims: docs/ir-flow.md, tables and all.
 
     python scripts/ablate_ir_flow.py train --data DIR -o RUNS         DIR/clean: photographs
-    python scripts/ablate_ir_flow.py measure --data DIR -o RUNS       writes docs/ir-flow.jsonl, shipped students too
-    python scripts/ablate_ir_flow.py tables                           writes the tables of docs/ir-flow.md anew
+    python scripts/ablate_ir_flow.py measure --data DIR -o RUNS       writes docs/ir-flow.jsonl, shipped models too
+    python scripts/ablate_ir_flow.py tables                           writes the tables of docs/ir-flow.md again
 
-Every cell is the same student, data, order of data and number of iterations; only what the cell is named for
-differs. Measured on photographs held out of the training, in float32, never on test sets. `train` can be stopped
-and started again.
+Every cell has the same student, data, order of data and number of iterations; only what names the cell differs. Scores
+are of photographs held out of the training, in float32, never of test sets. `train` can be stopped and started again.
 """
 
 from __future__ import annotations
@@ -17,23 +16,37 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
+from gmsd import gmsd
 
 from restorect_cli import Restorer
-from restorect_cli.bench.metrics import gmsd, psnr
+from restorect_cli.bench.metrics import psnr
 from restorect_cli.bench.niqe import niqe
 from restorect_cli.degrade import noise, rain
 from restorect_cli.degrade.noise import FloatImage
 from restorect_cli.degrade.table import Degradation, Scene
-from restorect_cli.engine.flow import GridKind, Solver, Target, sample, time_grid
+from restorect_cli.engine.flow import (
+    GridKind,
+    Pixels,
+    Predictor,
+    Target,
+    displacement_weight,
+    euler_step,
+    minus,
+    sample,
+    time_grid,
+)
 from restorect_cli.recipes.recipe import Recipe, SourceRecipe
 from restorect_cli.training.data import Batch, PairStream, collate, draw
 from restorect_cli.training.export import load_weights
 from restorect_cli.training.loop import VALIDATION_PICTURES, Trainer
 from restorect_cli.training.nets.student import Student
 from restorect_cli.training.pictures import TrainingPicture
+
+Solver = Literal["euler", "heun"]
 
 DOCS = Path(__file__).parents[1] / "docs"
 STEPS = (1, 2, 3, 4, 5, 10)
@@ -64,7 +77,7 @@ MARK = "<!-- written by scripts/ablate_ir_flow.py from here on -->"
 
 
 def recipe(task: str, cell: str, iterations: int) -> Recipe:
-    """The recipe of one cell; what is not said here is the default."""
+    """The recipe of one cell; everything else is the default."""
     length = round(iterations * LONGER_FACTOR) if cell == LONGER else iterations
     base = {
         "task": task,
@@ -133,7 +146,7 @@ LEVELS: dict[str, dict[str, Degradation]] = {
 
 @dataclass(frozen=True)
 class Net:
-    """A trained student as `flow.sample` asks for it, over numpy batches."""
+    """A trained student as a `Predictor` for `flow.sample`, on numpy batches."""
 
     student: Student
     z: torch.Tensor
@@ -142,6 +155,29 @@ class Net:
     def __call__(self, x: np.ndarray, t: float, /) -> np.ndarray:
         with torch.no_grad():
             return self.student.velocity(torch.from_numpy(x), torch.full((len(x),), t), self.z).numpy()
+
+
+def heun_step(predict: Predictor, x: Pixels, grid: list[float], index: int) -> Pixels:
+    """`flow.euler_step` in second order: the mean of the *velocities* (v = D/t), not of the cumulative values, at both
+    ends of the step.
+
+    The last step is Euler: at its end t may be 0, where D/t has no value, and near 0 it magnifies the network's error.
+    """
+    if index == len(grid) - 2:
+        return euler_step(predict, x, grid, index)
+    t, t_next = grid[index], grid[index + 1]
+    half, first = (t - t_next) / 2, predict(x, t)
+    ahead = minus(x, displacement_weight(predict.target, t, t_next), first)
+    halfway = minus(x, half * velocity_weight(predict.target, t), first)
+    return minus(halfway, half * velocity_weight(predict.target, t_next), predict(ahead, t_next))
+
+
+def velocity_weight(target: Target, t: float) -> float:
+    """What a prediction at `t` is multiplied by to be a velocity."""
+    return 1.0 / t if target == "cumulative" else 1.0
+
+
+STEP_OF = {"euler": euler_step, "heun": heun_step}
 
 
 def schedules() -> Iterator[tuple[int, GridKind, Solver]]:
@@ -204,7 +240,7 @@ def measure(args: argparse.Namespace) -> None:
                     z = student.prior(torch.from_numpy(batch.thumb), torch.from_numpy(batch.statistics))
                 net = Net(student, z, own.target)
                 for steps, grid, solver in schedules():
-                    restored = sample(net, batch.y, time_grid(steps, grid), target=own.target, solver=solver)
+                    restored = sample(net, batch.y, time_grid(steps, grid), step=STEP_OF[solver])
                     lines.append(
                         {
                             "task": task,
@@ -286,7 +322,7 @@ def tables(args: argparse.Namespace) -> None:
     by_cell, about = read_results()
     lines: list[str] = []
     for task, cells in by_cell.items():
-        lines += [f"### {task}, the shipped student", "", *shipped_table(cells, task), ""]
+        lines += [f"### {task}, the shipped model", "", *shipped_table(cells, task), ""]
         lines += [f"### {task}, one step", "", *one_step_table(cells, about, task), ""]
         for level in LEVELS[task]:
             for solver in ("euler", "heun"):

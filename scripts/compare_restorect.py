@@ -2,12 +2,12 @@
 
     python scripts/compare_restorect.py train --data DIR -o RUNS      a teacher, then a student for every cell and seed
     python scripts/compare_restorect.py measure --data DIR -o RUNS    writes docs/restorect.jsonl
-    python scripts/compare_restorect.py tables                        writes the tables of docs/restorect.md anew
+    python scripts/compare_restorect.py tables                        writes the tables of docs/restorect.md again
     python scripts/compare_restorect.py plot                          draws docs/images/restorect-NAME.png
 
-A comparison goes by its task's name, or as `measure --called` says.
+A comparison is named after its task, or by `measure --called`.
 
-Every cell is the same student, data, order of data and number of iterations; only what it learns from the teacher
+Every cell has the same student, data, order of data and number of iterations; only what it learns from the teacher
 differs. Scores are of pictures of held-out scenes, never of test sets, at several points of the training. `train` can
 be stopped, by Ctrl-C or --time-limit, and started again with the same arguments; a seed is finished before the next.
 """
@@ -22,15 +22,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from restorect_cli import charts
 from restorect_cli.bench.metrics import match_mean, psnr, ssim
 from restorect_cli.names import called
 from restorect_cli.recipes.recipe import DistillRecipe, Recipe, SourceRecipe
+from restorect_cli.training.curves import panel
 from restorect_cli.training.data import PairStream
 from restorect_cli.training.loop import StepReport, Trainer
 from restorect_cli.training.nets.teacher import TEACHERS
-from restorect_cli.training.plot import PAPER, panel
 
 DOCS = Path(__file__).parents[1] / "docs"
 MEASURE_PX = 192
@@ -100,7 +100,7 @@ def teacher_recipe(args: argparse.Namespace, task: str) -> Recipe:
 
 
 def student_recipe(args: argparse.Namespace, task: str, cell: str, seed: int) -> Recipe:
-    """What is not said here is the default."""
+    """Everything else is the default."""
     learnt = CELLS[cell]
     distill = None if learnt is None else DistillRecipe.model_validate({"output_weight": 0.0} | learnt)
     base = {
@@ -141,7 +141,7 @@ def train(args: argparse.Namespace) -> None:
 
 
 def go_on(recipe: Recipe, run: Path, args: argparse.Namespace, ends: float, teacher: Path | None = None) -> bool:
-    """Train a run to its end, or to that of the time; return whether the next one may begin."""
+    """Train a run to its end or until the time is up; return whether the next one may begin."""
     trainer = Trainer(
         recipe, args.data, run, threads=args.threads, resume=(run / "checkpoint.pt").exists(), teacher=teacher
     )
@@ -164,7 +164,7 @@ def go_on(recipe: Recipe, run: Path, args: argparse.Namespace, ends: float, teac
 
 
 class Clock:
-    """CPU time per iteration of a run, over all its parts; that of measuring is left out."""
+    """CPU time per iteration of a run, over all its parts, without measuring."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -351,9 +351,8 @@ def plot(args: argparse.Namespace) -> None:
         for cell, found in cells.items():
             if cell.startswith(TEACHER) and ends:
                 students[cell] = [(min(ends), found.curve()[-1][1]), (max(ends), found.curve()[-1][1])]
-        image = Image.new("RGB", PLOT_SIZE, PAPER)
-        panel(image, (0, 0, *PLOT_SIZE), f"{name}: RGB PSNR in dB on held-out scenes (EMA weights)", students)
-        image.save(picture(name))
+        title = f"{name}: RGB PSNR in dB on held-out scenes (EMA weights)"
+        charts.write_png([panel(title, students)], picture(name), width_px=PLOT_SIZE[0], height_px=PLOT_SIZE[1])
 
 
 def main() -> None:

@@ -3,8 +3,8 @@
     python scripts/make_examples.py        (needs the extras train and bench)
 
 Each is degraded with the project's own synthesis and a fixed seed; the clean picture goes to
-examples/clean/ under the same name. The derain.jpg that is shipped was made before the rain changed; what this makes
-now is another picture of it.
+examples/clean/ under the same name. The shipped derain.jpg was made before the rain changed, so this script now makes a
+different one.
 """
 
 from __future__ import annotations

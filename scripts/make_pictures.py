@@ -1,8 +1,8 @@
-"""Makes the before/after pictures of README and cards with the shipped students.
+"""Makes the before/after pictures of README and cards with the shipped models.
 
     python scripts/make_pictures.py        (needs the extras train and bench)
 
-docs/images/TASK.jpg is the example of that task; docs/images/TASK-fails.jpg something the student is bad at.
+docs/images/TASK.jpg is the example of that task; docs/images/TASK-fails.jpg one that the model handles badly.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def downpour() -> FloatImage:
 
 
 def large_drops() -> FloatImage:
-    """Drops three times as large as the network has met."""
+    """Drops three times as large as in training."""
     rng = np.random.default_rng(7)
     image = photograph("coffee")
     return noise.to_8_bit(raindrop.drops(image, rng, coverage=1.5, picture_height_px=3 * image.shape[0]))

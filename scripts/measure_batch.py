@@ -6,8 +6,8 @@ Makes its own JPEGs. Both ways run in this process on loaded networks, in turns,
 sequential loop is that of `enhance` (read, restore, write, image after image, all threads), the other the pipeline of
 `batch` with its own defaults. Run it on a machine that does nothing else.
 
-The last line tells the bound: no order of the steps can be faster than all CPU seconds of the pipeline on all threads.
-What is gained is the time in which the sequential loop leaves a core idle: decoding, encoding, preparing windows, and
+The last line states the bound: no order of the steps is faster than all CPU seconds of the pipeline on all threads.
+The gain is the time in which the sequential loop leaves a core idle: decoding, encoding, preparing windows, and
 those operators of the network that run on one thread.
 """
 
@@ -18,18 +18,17 @@ import shutil
 import tempfile
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from restorect_cli.batch import MOST_JOBS
 from restorect_cli.batch.pipeline import Pipeline
 from restorect_cli.batch.plan import Item
 from restorect_cli.batch.scan import Found
 from restorect_cli.batch.work import Work, threads_each
-from restorect_cli.cli.batch import MOST_JOBS
-from restorect_cli.files import Repairer, Settings
+from restorect_cli.files import Repairer, RepairSettings
 from restorect_cli.jobs import Job
 
 
@@ -73,9 +72,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=2)
     wanted = parser.parse_args()
     jobs = wanted.jobs or min(MOST_JOBS, wanted.threads)
-    settings = Settings(task="denoise", device="cpu", threads=wanted.threads)
+    settings = RepairSettings.of("denoise", device="cpu", threads=wanted.threads)
     alone = Repairer(settings)
-    shared = Repairer(replace(settings, threads=threads_each(wanted.threads, jobs)))
+    shared = Repairer(settings.with_threads(threads_each(wanted.threads, jobs)))
     sequential, pipelined, cpu = [], [], []
     with tempfile.TemporaryDirectory() as folder:
         paths = make_photographs(Path(folder), wanted.images, wanted.megapixels)

@@ -5,7 +5,7 @@
 The recipe names the sources below DIR; of each, pictures of about 6 % of the scenes are never trained on, whole scenes
 where several pictures show one. The centre of each is scored (232 pixels a side: pairs of low light whole), photographs
 degraded with fixed seeds. One step; RGB PSNR, 8-bit rounding; last, PSNR once each picture is scaled to the mean of its
-clean one: in low light what a right exposure would give.
+clean one: in low light, the score of a correct exposure.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
-from measure_quality import outcome
 
 from restorect_cli.bench.metrics import match_mean, psnr
 from restorect_cli.engine.runtime import Graph
+from restorect_cli.errors import RestorectError
 from restorect_cli.models.store import find
 from restorect_cli.recipes.recipe import load_recipe
 from restorect_cli.training.data import Batch, PairStream
@@ -67,7 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--threads", type=int)
     args = parser.parse_args(arguments)
-    return outcome(partial(measure, args))
+    try:
+        measure(args)
+    except RestorectError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
 
 
 if __name__ == "__main__":

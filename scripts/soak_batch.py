@@ -1,10 +1,10 @@
-"""Runs `restorect batch` through a bad night: odd and broken files, kills, a full disk; says what it found.
+"""Runs `restorect batch` through a bad night: odd and broken files, kills, a full disk; reports what it found.
 
     python scripts/soak_batch.py                             2,000 images, 20 kills; about an hour on two cores
     python scripts/soak_batch.py --images 200 --kills 5      a quick look
 
 The picture files are made here. The disk is a small tmpfs, which only root may mount; without it that part is left out.
-Exit code 1 where a promise is broken.
+Exit code 1 if a promise is broken.
 """
 
 from __future__ import annotations

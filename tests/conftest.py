@@ -18,7 +18,15 @@ from restorect_cli.recipes.recipe import Recipe, SourceRecipe
 
 Array = NDArray[Any]
 
-SETTINGS = ("RESTORECT_WEIGHTS", "RESTORECT_HUB", "RESTORECT_DEBUG", "HF_ENDPOINT", "HF_TOKEN", "HF_HUB_OFFLINE")
+SETTINGS = (
+    "RESTORECT_WEIGHTS",
+    "RESTORECT_DATA",
+    "RESTORECT_HUB",
+    "RESTORECT_DEBUG",
+    "HF_ENDPOINT",
+    "HF_TOKEN",
+    "HF_HUB_OFFLINE",
+)
 
 XMP = (
     b'<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'

@@ -50,9 +50,9 @@ def test_a_broken_onnxruntime_is_a_finding_and_no_crash(monkeypatch: pytest.Monk
     assert set(problems()) == {"onnxruntime", "all"}
 
 
-def test_no_students_is_a_problem(weights: Path) -> None:
+def test_no_models_is_a_problem(weights: Path) -> None:
     (weights / "manifest.json").write_text('{"format": 1}')
-    assert "students" in problems()
+    assert "models" in problems()
 
 
 def test_damaged_manifest_is_a_problem(weights: Path) -> None:
@@ -63,7 +63,7 @@ def test_damaged_manifest_is_a_problem(weights: Path) -> None:
 def test_damaged_cache_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "home" / "weights").mkdir(parents=True)
     (tmp_path / "home" / "weights" / "manifest.json").write_text("{bad")
-    assert set(problems()) == {"fetched students"} and problems()["fetched students"].fix
+    assert set(problems()) == {"fetched models"} and problems()["fetched models"].fix
 
 
 def test_threads_and_memory_are_plausible() -> None:
@@ -71,3 +71,8 @@ def test_threads_and_memory_are_plausible() -> None:
     assert threads.split()[0] == str(runtime.default_threads())
     free_bytes = doctor.available_memory_bytes()
     assert free_bytes is None or 10**6 < free_bytes < 10**14
+
+
+def test_a_containers_limit_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_free_in_container", lambda: 12_345)
+    assert doctor.available_memory_bytes() == 12_345

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import numpy as np
 import pytest
 from support import onnx_students
@@ -67,3 +70,29 @@ def _write_png(path, pixels):
     from PIL import Image
 
     Image.fromarray(pixels).save(path)
+
+
+def test_times_are_kept_where_asked_for(student, tmp_path):
+    source = tmp_path / "in.png"
+    _write_png(source, np.full((20, 30, 3), 180, np.uint8))
+    os.utime(source, ns=(1_000_000_000_000_000_000, 1_100_000_000_123_456_789))
+    for keep in (True, False):
+        target = tmp_path / f"{keep}.png"
+        restore_file(source, target, model=student(), device="cpu", threads=1, keep_times=keep)
+        assert (os.stat(target).st_mtime_ns == 1_100_000_000_123_456_789) is keep
+    restore_file(source, source, model=student(), device="cpu", threads=1, keep_times=True, overwrite=True)
+    assert os.stat(source).st_mtime_ns == 1_100_000_000_123_456_789
+
+
+def test_times_that_cannot_be_set_are_said(student, tmp_path, monkeypatch):
+    _write_png(tmp_path / "in.png", np.full((20, 30, 3), 180, np.uint8))
+
+    def refuse(*_, **__):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "utime", refuse)
+    with pytest.raises(OutputError, match="was written, but cannot be given the times"):
+        restore_file(
+            tmp_path / "in.png", tmp_path / "out.png", model=student(), device="cpu", threads=1, keep_times=True
+        )
+    assert (tmp_path / "out.png").exists()

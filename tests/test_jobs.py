@@ -8,8 +8,6 @@ import pytest
 from restorect_cli.errors import InputError, UsageError
 from restorect_cli.jobs import Job, plan_jobs
 
-FORMATS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".tif": "tiff", ".tiff": "tiff"}
-
 
 @pytest.fixture(autouse=True)
 def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,9 +40,9 @@ def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_targets(inputs: list[str], output: str | None, format: str | None, targets: list[str | None]) -> None:
     if None in targets:  # two inputs, one name
         with pytest.raises(UsageError, match="would both become"):
-            plan_jobs(inputs, output, FORMATS, format=format)
+            plan_jobs(inputs, output, format=format)
         return
-    assert [job.output_name for job in plan_jobs(inputs, output, FORMATS, format=format)] == targets
+    assert [job.output_name for job in plan_jobs(inputs, output, format=format)] == targets
 
 
 @pytest.mark.parametrize(
@@ -70,36 +68,36 @@ def test_targets(inputs: list[str], output: str | None, format: str | None, targ
 )
 def test_names_that_cannot_be_meant(inputs: list[str], output: str | None, format: str | None, says: str) -> None:
     with pytest.raises(UsageError) as caught:
-        plan_jobs(inputs, output, FORMATS, format=format)
+        plan_jobs(inputs, output, format=format)
     assert says in str(caught.value)
 
 
 @pytest.mark.parametrize("name", [".", "..", "there/..", "/"])
 def test_bare_folder_is_no_image(name: str) -> None:
     with pytest.raises(InputError, match="is a folder"):
-        plan_jobs([name], None, FORMATS)
+        plan_jobs([name], None)
 
 
 def test_overwrite_allows_replacing_the_input_but_no_other(tmp_path: Path) -> None:
-    assert plan_jobs(["a.jpg"], "a.jpg", FORMATS, overwrite=True) == [Job(Path("a.jpg"), Path("a.jpg"))]
+    assert plan_jobs(["a.jpg"], "a.jpg", overwrite=True) == [Job(Path("a.jpg"), Path("a.jpg"))]
     with pytest.raises(UsageError, match="is also an input"):
-        plan_jobs(["a.jpg", "a.restored.jpg"], None, FORMATS, overwrite=True)
+        plan_jobs(["a.jpg", "a.restored.jpg"], None, overwrite=True)
 
 
 def test_link_to_the_input_is_the_input(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").touch()
     (tmp_path / "link.jpg").symlink_to("a.jpg")
     with pytest.raises(UsageError, match="is the input itself"):
-        plan_jobs(["a.jpg"], "link.jpg", FORMATS)
+        plan_jobs(["a.jpg"], "link.jpg")
 
 
 @pytest.mark.parametrize(("system", "is_one"), [("linux", False), ("darwin", True)])
 def test_letter_case_where_the_system_folds_it(monkeypatch: pytest.MonkeyPatch, system: str, is_one: bool) -> None:
     monkeypatch.setattr("sys.platform", system)
     with pytest.raises(UsageError, match="would both become") if is_one else nullcontext():
-        plan_jobs(["a.jpg", "x/A.JPG"], "there", FORMATS)
+        plan_jobs(["a.jpg", "x/A.JPG"], "there")
 
 
 def test_planning_touches_nothing(tmp_path: Path) -> None:
-    (job,) = plan_jobs(["a.jpg"], "new/deep/", FORMATS)
+    (job,) = plan_jobs(["a.jpg"], "new/deep/")
     assert job.folder_to_make == Path("new/deep") and sorted(path.name for path in tmp_path.iterdir()) == ["there"]

@@ -1,6 +1,6 @@
-"""Looks at everything a restoration needs and says what is wrong and how to put it right.
+"""Checks everything a restoration needs, and reports what is wrong and how to fix it.
 
-Each check returns findings: a fact, and where there is a problem, its fix. Nothing is changed, and a
+Each check returns findings: a fact and, if there is a problem, its fix. Nothing is changed, and a
 broken library is a finding, not a crash.
 """
 
@@ -11,16 +11,16 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
-from . import __version__
+from ._version import __version__
 from .errors import ModelError
 from .one_line import folded
 
-# Packages that install the same `onnxruntime` module; with two of them, whichever came last overwrote the other.
+# Packages that install the same `onnxruntime` module: the one installed last overwrites the others.
 RUNTIME_PACKAGES = (
     "onnxruntime",
     "onnxruntime-gpu",
@@ -28,14 +28,14 @@ RUNTIME_PACKAGES = (
     "onnxruntime-openvino",
     "onnxruntime-rocm",
 )
-# package -> module; onnxruntime by way of the module that imports it without its telemetry
+# package -> module; for onnxruntime, the module that imports it without its telemetry
 LIBRARIES = {"numpy": "numpy", "pillow": "PIL", "pyvips": "pyvips", "onnxruntime": "restorect_cli.engine.runtime"}
-LOW_MEMORY_BYTES = 1_500_000_000  # what a 48-megapixel photograph may take
+LOW_MEMORY_BYTES = 1_500_000_000  # what a 48-megapixel photograph may need
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One fact; `problem` is empty when all is well, and `fix` then too."""
+    """One fact; `problem` and `fix` are empty if all is well."""
 
     section: str  # "versions", "devices", "machine" or "weights"
     name: str
@@ -43,18 +43,15 @@ class Finding:
     problem: str = ""
     fix: str = ""
 
-    def as_dict(self) -> dict[str, str]:
-        return asdict(self)
-
 
 def examine() -> list[Finding]:
-    """Every finding, in the order in which a person wants to read them."""
+    """Every finding, the most basic first."""
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (versions, devices, machine, weights)
     return [finding for check in checks for finding in check()]
 
 
 def versions() -> Iterator[Finding]:
-    """Python, restorect and the libraries it runs on; each library is really imported."""
+    """Python, restorect and the libraries it runs on; each library is imported."""
     yield Finding("versions", "restorect", __version__)
     yield Finding("versions", "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     for package, module in LIBRARIES.items():
@@ -65,7 +62,7 @@ def versions() -> Iterator[Finding]:
 def _library(package: str, module: str) -> Finding:
     try:
         imported = importlib.import_module(module)
-    except (ImportError, OSError) as error:  # OSError: a shared library that does not load
+    except (ImportError, OSError) as error:  # OSError: a shared library does not load
         problem = f"{package} does not load ({folded(error)})"
         return Finding("versions", package, "broken", problem, f"python -m pip install --force-reinstall {package}")
     imported = getattr(imported, "ort", imported)
@@ -92,7 +89,7 @@ def _runtime_conflict() -> Iterator[Finding]:
 
 
 def _runtime() -> ModuleType | None:
-    """The one module that uses onnxruntime, or None where that does not load."""
+    """The one module that uses onnxruntime, or None if that does not load."""
     try:
         return importlib.import_module(".engine.runtime", __package__)
     except (ImportError, OSError):
@@ -100,7 +97,7 @@ def _runtime() -> ModuleType | None:
 
 
 def devices() -> Iterator[Finding]:
-    """Which devices really ran a small network; only an unusable CPU is a problem."""
+    """Which devices ran a small network; only an unusable CPU is a problem."""
     runtime = _runtime()
     if runtime is None:
         yield Finding("devices", "all", "not tried", "onnxruntime does not load", "see onnxruntime above")
@@ -138,7 +135,7 @@ def _gigabytes(amount: int) -> str:
 
 
 def available_memory_bytes() -> int | None:
-    """Memory that can still be taken, a container's limit included; None where the system does not say."""
+    """Memory still available, within a container's limit; None if the system does not report it."""
     found = [amount for amount in (_free_linux(), _free_in_container(), _free_windows(), _installed_posix()) if amount]
     return min(found) if found else None
 
@@ -162,7 +159,7 @@ def _free_in_container() -> int | None:
 
 
 def _installed_posix() -> int | None:
-    """All memory there is: an upper bound, and on macOS the best a plain Python can learn."""
+    """All installed memory: an upper bound, and on macOS the only number that Python has."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):
@@ -185,7 +182,7 @@ def _free_windows() -> int | None:
 
 
 def weights() -> Iterator[Finding]:
-    """Every installed student, verified, and whether there is any."""
+    """Every installed model, verified; none installed is a problem."""
     from .models import store
 
     try:
@@ -195,10 +192,10 @@ def weights() -> Iterator[Finding]:
         return
     cache_problem = store.cache_problem()
     if cache_problem is not None:
-        yield Finding("weights", "fetched students", "unreadable", cache_problem.problem, cache_problem.fix)
+        yield Finding("weights", "fetched models", "unreadable", cache_problem.problem, cache_problem.fix)
     if not students:
-        fix = "python -m pip install --force-reinstall restorect, or restorect models pull NAME"
-        yield Finding("weights", "students", "none", f"no students in {store.weights_dir()}", fix)
+        fix = f"python -m pip install --force-reinstall restorect, or {store.fetch_command('NAME')}"
+        yield Finding("weights", "models", "none", f"no models in {store.weights_dir()}", fix)
     for student in students:
         name = student.spec.name
         try:

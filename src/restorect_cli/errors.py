@@ -2,17 +2,16 @@
 
     RestorectError
     ├── InputError      exit 1   a file could not be read
-    │   └── UnavailableError     not now: no permission, no connection, no memory; its content is not to blame
+    │   └── UnavailableError     temporary (permission, connection, memory): the file itself is fine
     ├── OutputError     exit 1   a file could not be written
-    │   └── DiskFullError        the disk is full: no other file could be written either
+    │   └── DiskFullError        the disk is full, so no other file can be written
     ├── UsageError      exit 2   an unknown name or a value out of range
-    ├── ModelError      exit 3   a student is missing, damaged or of another version
-    ├── DeviceError     exit 3   the device asked for cannot be had
-    └── StoppedError    exit 130 stopped by the user, after its work was saved
+    ├── ModelError      exit 3   a model is missing, damaged or of another version
+    ├── DeviceError     exit 3   the requested device does not work
+    └── StoppedError    exit 130 stopped by the user after the work was saved
 
-Every error says what happened, to which file, and what to do next. The command line prints
-`str(error)`, one line with line breaks in names escaped, and exits with `error.exit_code`; no traceback unless asked
-for.
+Every error says what happened, to which file, and what to do next. The command line prints `str(error)` on one line,
+with line breaks in names escaped, and exits with `error.exit_code`. It shows a traceback only with --debug.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ class InputError(RestorectError):
 
 
 class UnavailableError(InputError):
-    """A file could not be opened or held now; another try may succeed although the file stays the same."""
+    """A file could not be opened or held now; the same file may work later."""
 
 
 class OutputError(RestorectError):
@@ -47,7 +46,7 @@ class OutputError(RestorectError):
 
 
 class DiskFullError(OutputError):
-    """There is no room left on the disk; what has been written before is whole."""
+    """The disk is full; files written before are whole."""
 
 
 class UsageError(RestorectError):
@@ -57,18 +56,18 @@ class UsageError(RestorectError):
 
 
 class ModelError(RestorectError):
-    """A student is missing, damaged or of another version."""
+    """A model is missing, damaged or of another version."""
 
     exit_code = 3
 
 
 class DeviceError(RestorectError):
-    """The device asked for cannot be had."""
+    """The requested device does not work."""
 
     exit_code = 3
 
 
 class StoppedError(RestorectError):
-    """Stopped by the user (Ctrl-C), after its work was saved; `fix` says how to go on."""
+    """Stopped by the user (Ctrl-C) after the work was saved; `fix` says how to continue."""
 
     exit_code = 130

@@ -1,11 +1,11 @@
-"""How to install what only some commands need: the optional dependencies ("extras") of pyproject.toml."""
+"""How to install the optional dependencies ("extras") of pyproject.toml, which only some commands need."""
 
 from __future__ import annotations
 
 
 def how_to_install(extra: str) -> str:
-    """The second half of an error line, for a person who lacks the libraries of `extra`.
+    """The end of an error line that names missing libraries: how to install those of `extra`.
 
-    The package is on no index yet, so the command is one for a checkout. This is the only place that says it.
+    The package is on no index yet, so the command is for a checkout. Only this function says so.
     """
     return f"in the checkout of restorect, run: pip install '.[{extra}]'"

@@ -1,7 +1,7 @@
 """Plans which file becomes which, before any file is opened.
 
-Planning is pure: names in, pairs out. What already exists is asked of the file system only to know
-folders and to find two names of one file; nothing is read, created or written.
+Planning is pure: names in, pairs out. The file system is asked only which names are folders and which name the same
+file; nothing is read, created or written.
 
     enhance a.jpg                     a.jpg  ->  a.restored.jpg    beside it
     enhance a.jpg -o b.png            a.jpg  ->  b.png
@@ -13,16 +13,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import InputError, UsageError
+from .names import FORMATS
 
-STREAM = "-"  # a file really called "-" is written "./-"
-
-
-Formats = Mapping[str, str]  # of what can be written: extension, lower case with its dot -> format; usual ones first
+STREAM = "-"  # a file named "-" is written "./-"
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Job:
 
     source: Path | None
     target: Path | None
-    folder_to_make: Path | None = None  # asked for by a slash at its end, so it may be created
+    folder_to_make: Path | None = None  # named with a slash at its end, so it may be created
 
     @property
     def input_name(self) -> str:
@@ -45,16 +43,15 @@ class Job:
 def plan_jobs(
     inputs: Sequence[str],
     output: str | None,
-    formats: Formats,
     *,
     format: str | None = None,
     overwrite: bool = False,
 ) -> list[Job]:
-    """One job per input, in order. Raises UsageError when the names cannot be meant, InputError for a bare folder.
+    """One job per input, in order. Raises UsageError for names that make no sense together, InputError for a folder.
 
     output: a file for one input, a folder (existing, or ending in a slash) for any number, "-", or None
-    for `<stem>.restored.<ext>` beside each input. formats: what can be written. format: what will be
-    written whatever the names say. overwrite: an input may be its own output.
+    for `<stem>.restored.<ext>` beside each input. format: to write, whatever the
+    names say. overwrite: an input may be its own output.
     """
     if inputs.count(STREAM) > 1:
         raise UsageError("standard input can be read only once", "give '-' once")
@@ -69,7 +66,7 @@ def plan_jobs(
         )
         raise UsageError(f"{len(inputs)} inputs cannot go to the one output '{output}'", fix)
     folder = Path(output) if output is not None and into_folder else None
-    jobs = [Job(_path(name), _target(name, output, into_folder, formats, format), folder) for name in inputs]
+    jobs = [Job(_path(name), _target(name, output, into_folder, format), folder) for name in inputs]
     _refuse_collisions(jobs, overwrite)
     return jobs
 
@@ -84,53 +81,53 @@ def _names_folder(output: str) -> bool:
     return output.endswith(("/", os.sep)) or os.path.isdir(output)
 
 
-def _target(name: str, output: str | None, into_folder: bool, formats: Formats, format: str | None) -> Path | None:
+def _target(name: str, output: str | None, into_folder: bool, format: str | None) -> Path | None:
     source = _path(name)
     if output == STREAM or (output is None and source is None):
         return None
     if output is not None and not into_folder:
-        return _checked_target(Path(output), formats, format)
+        return _checked_target(Path(output), format)
     if source is None:
         raise UsageError("standard input has no name to use in a folder", "give -o a file name, or '-'")
     if source.name in ("", ".."):  # ".", "/", "a/.."
         raise InputError(f"cannot read '{name}', it is a folder", "name the image files in it")
-    suffix = target_suffix(source.suffix, formats, format)
+    suffix = target_suffix(source.suffix, format)
     if into_folder:
         return Path(str(output)) / f"{source.stem}{suffix}"
     return source.with_name(f"{source.stem}.restored{suffix}")
 
 
-def target_suffix(suffix: str, formats: Formats, format: str | None) -> str:
-    """The input's own extension where it says what will be written; PNG for what can only be read."""
+def target_suffix(suffix: str, format: str | None) -> str:
+    """The input's extension if it matches the format to be written; PNG for formats that can only be read."""
     if format is None:
-        return suffix if suffix.lower() in formats else ".png"
-    return suffix if formats.get(suffix.lower()) == format else _usual_suffix(format, formats)
+        return suffix if suffix.lower() in FORMATS else ".png"
+    return suffix if FORMATS.get(suffix.lower()) == format else _usual_suffix(format)
 
 
-def _usual_suffix(format: str, formats: Formats) -> str:
-    suffix = next((suffix for suffix, name in formats.items() if name == format), None)
+def _usual_suffix(format: str) -> str:
+    suffix = next((suffix for suffix, name in FORMATS.items() if name == format), None)
     if suffix is None:
-        raise UsageError(f"unknown format '{format}'", f"choose {', '.join(dict.fromkeys(formats.values()))}")
+        raise UsageError(f"unknown format '{format}'", f"choose {', '.join(dict.fromkeys(FORMATS.values()))}")
     return suffix
 
 
-def _checked_target(target: Path, formats: Formats, format: str | None) -> Path:
-    """A name whose extension promises something else than will be written is a trap; one without promises nothing."""
+def _checked_target(target: Path, format: str | None) -> Path:
+    """Refuse a name whose extension promises another format than will be written; a name may have no extension."""
     suffix = target.suffix.lower()
-    named = formats.get(suffix)
+    named = FORMATS.get(suffix)
     if format is not None:
-        _usual_suffix(format, formats)
+        _usual_suffix(format)
         if named is not None and named != format:
             raise UsageError(f"output '{target}' says {named} and --format says {format}", "make them agree")
         return target
-    if suffix and suffix not in formats:
+    if suffix and suffix not in FORMATS:
         problem = f"output '{target}': cannot write '{target.suffix}' files"
-        raise UsageError(problem, f"use one of {', '.join(formats)}, or --format")
+        raise UsageError(problem, f"use one of {', '.join(FORMATS)}, or --format")
     return target
 
 
 def _refuse_collisions(jobs: Sequence[Job], overwrite: bool) -> None:
-    """No output may be written twice, nor over an input that is still to be read."""
+    """Refuse an output that would be written twice, or over an input that is still to be read."""
     sources = {_identity(job.source): job for job in jobs if job.source is not None}
     targets: dict[str, Job] = {}
     for job in jobs:
@@ -153,6 +150,6 @@ def _refuse_collisions(jobs: Sequence[Job], overwrite: bool) -> None:
 
 
 def _identity(path: Path) -> str:
-    """One text per file, however it is spelt: links followed, letter case folded where the system folds it."""
+    """One text per file, however it is spelt: follows links, and folds letter case if the system does."""
     text = os.path.normcase(os.path.realpath(path))
-    return text.casefold() if sys.platform == "darwin" else text  # normcase folds on Windows alone
+    return text.casefold() if sys.platform == "darwin" else text  # normcase folds only on Windows

@@ -1,4 +1,4 @@
-"""Foreign text in a line of ours: names are escaped, so that they stay what they are; messages are folded."""
+"""Print untrusted text safely on one line: names are escaped, so they stay unambiguous; messages are folded."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ import unicodedata
 
 
 def printable(text: str) -> str:
-    """The text on one line: line breaks and what else would steer a terminal as escapes, spaces of any width kept."""
+    """The text on one line: line breaks and terminal control characters are escaped, spaces of any width kept."""
     return "".join(c if _is_harmless(c) else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def folded(message: object) -> str:
-    """What a library says, which may take several lines, on one."""
+    """A library's message, which may have several lines, on one."""
     return " ".join(str(message).split())
 
 
+def first_line(error: object) -> str:
+    """The first line of an error's message, at most 300 letters; the error's type if it has no message."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
 def _is_harmless(character: str) -> bool:
-    """The wide space of Japanese names and the no-break space do not count as printable in Python."""
+    """Python does not count the wide space of Japanese names and the no-break space as printable."""
     return character.isprintable() or unicodedata.category(character) == "Zs"

@@ -19,7 +19,7 @@ COMMAND_SECONDS = 600
 
 
 class Program:
-    """`'prog {in} {out}'`: reads one 8-bit PNG and writes another; OMP_NUM_THREADS says how many threads it may use.
+    """`'prog {in} {out}'`: reads one 8-bit PNG and writes another; OMP_NUM_THREADS sets its threads.
 
     who: how errors call it ("peer brn", "the teacher"). Raises UsageError where there is no such program.
     """
@@ -28,7 +28,7 @@ class Program:
         try:
             self._words = shlex.split(template)
         except ValueError as error:
-            raise UsageError(f"cannot parse the command '{template}' ({error})", "check its quotes") from None
+            raise UsageError(f"command '{template}' cannot be parsed ({error})", "check its quotes") from None
         if not self._words or shutil.which(self._words[0]) is None:
             named = self._words[0] if self._words else "''"
             raise UsageError(f"{who}: there is no program {named}", "check the command")
@@ -48,7 +48,7 @@ class Program:
                 view = WorkingView(images.read(target))
                 restored = view.window(0, view.height, 0, view.width)
             except InputError:
-                raise InputError(f"{self._who} wrote a file that is no picture", "it must write a PNG") from None
+                raise InputError(f"{self._who} wrote a file that is not a picture", "it must write a PNG") from None
         if restored.shape != image.shape:
             found = f"{restored.shape[1]}×{restored.shape[0]} pixels"
             raise InputError(f"{self._who} gave {found}, not the input's size, {image.shape[1]}×{image.shape[0]}")

@@ -17,12 +17,14 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.clean_home import clean_home
+from support.identity_students import write_student
 
+from restorect_cli.batch import cluster as module
 from restorect_cli.batch.cluster import Cluster
 from restorect_cli.batch.plan import Item
 from restorect_cli.batch.scan import Found
 from restorect_cli.batch.work import Work
-from restorect_cli.files import Settings
+from restorect_cli.files import Repairer, RepairSettings
 
 pytest.importorskip("distributed")
 
@@ -120,8 +122,10 @@ def scheduler(tmp_path: Path) -> Iterator[str]:
 
 
 def test_same_as_on_one_machine_though_a_worker_dies(photos: Path, scheduler: str, tmp_path: Path) -> None:
-    there = batch("-o", "there", "--scheduler", scheduler)
-    here = batch("-o", "here")
+    own = write_student(tmp_path / "own", "denoise-s", kind="halve")
+    options = ["--model", str(own), "--steps", "2", "--strength", "0.5", "--format", "tiff", "--depth", "16"]
+    there = batch("-o", "there", "--scheduler", scheduler, *options)
+    here = batch("-o", "here", *options)
     assert (tmp_path / "died").exists()
     assert (there.returncode, here.returncode) == (1, 1), there.stderr
     assert f"{COUNT} restored, 0 skipped, 1 failed" in there.stderr and "broken.jpg" in there.stderr
@@ -146,7 +150,7 @@ def test_stopping_drops_what_no_worker_has_begun(photos: Path, tmp_path: Path) -
         stopping.set()
 
     with dask.config.set({"distributed.worker.preload": [str(tmp_path / "patient.py")]}):
-        settings, folders = Settings(task="denoise"), [str(photos)]
+        settings, folders = RepairSettings("denoise"), [str(photos)]
         cluster = Cluster("local:1", settings, folders, sent.append, stopping, announce, dropped.append)
     results = list(cluster.run(iter(todo)))
     assert sent == todo[:2] and announced == todo[:1] and dropped == todo[1:2]
@@ -175,3 +179,15 @@ def test_workers_started_here_and_ctrl_c(photos: Path) -> None:
     assert (process.returncode, done < COUNT) in ((130, True), (1, False)), err
     assert all(line["status"] != "started" for line in facts("out").values())  # those sent away are called off
     assert "Traceback" not in err
+
+
+def test_what_a_worker_wrote_before_it_died_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its file has taken its name, but nobody was told: the next worker finds it there."""
+    clean_home(tmp_path, monkeypatch, "denoise-s")
+    monkeypatch.setattr(module, "_report_begun", lambda run: None)
+    monkeypatch.setattr(module, "_repairer", Repairer)
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"of the first worker")
+    work = Work(Item(Found("a.png"), "b.png", "restore"), tmp_path / "a.png", tmp_path / "b.png")
+    result = module._do(work, RepairSettings.of("denoise", device="cpu", threads=1), "run")
+    assert result.error is None and (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")  # type: ignore[union-attr]

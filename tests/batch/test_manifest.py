@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from support.manifest_records import record
 
-from restorect_cli.batch.manifest import Manifest, Past, load_past, manifest_path, read_records
+from restorect_cli.batch.manifest import Past, RunManifest, load_past, manifest_path, read_records
 from restorect_cli.batch.shard import WHOLE, Shard
 from restorect_cli.errors import DiskFullError, OutputError
 
 
 def write(path: Path, *records: object) -> None:
-    manifest = Manifest(path)
+    manifest = RunManifest(path)
     for each in records:
         manifest.append(each)  # type: ignore[arg-type]
     manifest.close()
@@ -52,21 +52,21 @@ def test_absent_one_is_empty(tmp_path: Path) -> None:
 
 
 def test_one_run_at_a_time(tmp_path: Path) -> None:
-    first = Manifest(tmp_path / "m")
+    first = RunManifest(tmp_path / "m")
     with pytest.raises(OutputError, match="another run"):
-        Manifest(tmp_path / "m")
+        RunManifest(tmp_path / "m")
     first.close()
-    Manifest(tmp_path / "m").close()
+    RunManifest(tmp_path / "m").close()
 
 
 def test_folder_in_its_place(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot write the manifest"):
-        Manifest(tmp_path)
+        RunManifest(tmp_path)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
 def test_full_disk() -> None:
-    manifest = Manifest(Path("/dev/full"))
+    manifest = RunManifest(Path("/dev/full"))
     with pytest.raises(DiskFullError, match="cannot write the manifest"):
         manifest.append(record())
     manifest.close()

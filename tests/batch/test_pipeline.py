@@ -16,14 +16,14 @@ from restorect_cli.batch.pipeline import Pipeline, PixelBudget
 from restorect_cli.batch.plan import Item
 from restorect_cli.batch.scan import Found
 from restorect_cli.batch.work import Result, Work
-from restorect_cli.errors import DeviceError, DiskFullError, InputError, OutputError
-from restorect_cli.files import Repairer, Settings
+from restorect_cli.errors import DeviceError, DiskFullError, InputError, OutputError, UnavailableError
+from restorect_cli.files import Repairer, RepairSettings
 
 
 @pytest.fixture
 def repairer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repairer:
     clean_home(tmp_path, monkeypatch, "denoise-s", "low-light-s")
-    return Repairer(Settings(task="denoise", device="cpu", threads=1))
+    return Repairer(RepairSettings.of("denoise", device="cpu", threads=1))
 
 
 def works(folder: Path, count: int, broken: tuple[int, ...] = ()) -> list[Work]:
@@ -191,6 +191,27 @@ def test_full_disk_or_lost_device_ends_the_run(
     assert len(done) < 59 and not [name for name in done if name.startswith(".")]
 
 
+def test_full_disk_ends_a_run_that_waits_for_files(
+    repairer: Repairer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopping, waiting = threading.Event(), threading.Event()
+    told: list[bool] = []
+
+    def arrivals() -> Iterator[Work]:
+        yield from works(tmp_path, 1)
+        waiting.set()
+        told.append(stopping.wait(20))
+
+    def full(*_: object) -> object:
+        assert waiting.wait(20)
+        raise DiskFullError("full")
+
+    monkeypatch.setattr(steps, "encode", full)
+    with pytest.raises(DiskFullError, match="full"):
+        run(repairer, arrivals(), stopping=stopping)
+    assert told == [True]
+
+
 def test_mistake_in_the_callback_is_not_swallowed(repairer: Repairer, tmp_path: Path) -> None:
     def started(work: Work) -> None:
         raise ZeroDivisionError
@@ -227,7 +248,7 @@ def test_memory_of_the_device_concerns_one_image_but_a_lost_device_all(
 
     todo = works(tmp_path, 2)
     monkeypatch.setattr(repairer, "restore", too_large)
-    assert [type(result.error) for result in run(repairer, todo)] == [OutputError, OutputError]
+    assert [type(result.error) for result in run(repairer, todo)] == [UnavailableError] * 2
     monkeypatch.setattr(repairer, "restore", lost)
     with pytest.raises(DeviceError, match="lost"):
         run(repairer, todo)
@@ -280,6 +301,62 @@ def test_failed_images_give_their_pixels_back(
     for work in todo:
         work.target.mkdir(parents=True)  # in the way
     assert all(result.error for result in run(repairer, todo))
+
+
+def test_no_more_is_decoded_than_there_is_room_for(
+    repairer: Repairer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With room for one pixel: one picture in the network, one decoded and waiting."""
+    decoded: list[str] = []
+    most = 0
+    real_decode, real_restore = steps.decode, steps.restore
+
+    def decode(work: Work, repairer: Repairer) -> object:
+        decoded.append(work.source.name)
+        return real_decode(work, repairer)
+
+    def restore(work: Work, *arguments: object) -> object:
+        nonlocal most
+        time.sleep(0.1)
+        most = max(most, len(decoded) - decoded.index(work.source.name))
+        return real_restore(work, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pipelines, "MOST_PIXELS", 1)
+    monkeypatch.setattr(steps, "decode", decode)
+    monkeypatch.setattr(steps, "restore", restore)
+    assert len(run(repairer, works(tmp_path, 6), jobs=1)) == 6 and most == 2
+
+
+def test_one_job_keeps_the_order(repairer: Repairer, tmp_path: Path) -> None:
+    todo = works(tmp_path, 40)
+    assert [result.work for result in run(repairer, todo, jobs=1)] == todo
+
+
+def test_run_that_is_broken_off_does_not_wait_for_the_network(
+    repairer: Repairer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second Ctrl-C: neither does the pipeline, nor the interpreter at its end, nor is a file written later."""
+    in_network, go_on = threading.Event(), threading.Event()
+    real = steps.restore
+
+    def restore(work: Work, *arguments: object) -> object:
+        if work.source.name == "1.png":
+            in_network.set()
+            assert go_on.wait(20)
+        return real(work, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(steps, "restore", restore)
+    monkeypatch.setattr(pipelines, "_TIDY_SECONDS", 0.1)
+    before = set(threading.enumerate())
+    results = Pipeline(repairer, 1, lambda work: None, threading.Event()).run(iter(works(tmp_path, 5)))
+    assert next(results).work.source.name == "0.png" and in_network.wait(20)
+    results.close()
+    left = set(threading.enumerate()) - before
+    assert left and all(thread.daemon for thread in left)
+    go_on.set()
+    for thread in left:
+        thread.join(20)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["0.png"]
 
 
 def test_budget_lets_a_giant_in_alone() -> None:

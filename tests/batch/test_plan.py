@@ -12,9 +12,6 @@ from restorect_cli.batch.scan import Found, Signature
 from restorect_cli.batch.shard import Shard
 from restorect_cli.errors import UsageError
 
-FORMATS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".tif": "tiff", ".webp": "webp"}
-EXTENSIONS = {*FORMATS, ".gif", ".bmp"}
-
 
 def found(name: str, *, size: int = 5, mtime: int = 7, inode: int = 0, problem: str = "") -> Found:
     return Found(name, Signature(size, mtime), (1, inode) if inode else (0, 0), problem)
@@ -24,7 +21,7 @@ def items(
     *names: str | Found, past: Past | None = None, there: dict[str, Found] | None = None, **options: Any
 ) -> list[Item]:
     """The plan for a tree that does not exist; `there` is what the output folder holds."""
-    wanted = Wanted(FORMATS, EXTENSIONS, folder="/in", settings="s1", **options)
+    wanted = Wanted(folder="/in", settings="s1", **options)
     files = [name if isinstance(name, Found) else found(name) for name in names]
     return Planner(wanted, past or Past(), (there or {}).get).plan(files)
 
@@ -69,12 +66,12 @@ def test_template() -> None:
 )
 def test_templates_that_cannot_work(template: str) -> None:
     with pytest.raises(UsageError, match="template"):
-        Wanted(FORMATS, EXTENSIONS, template=template)
+        Wanted(template=template)
 
 
 def test_extension_says_what_is_written() -> None:
     with pytest.raises(UsageError, match="says jpeg and --format says png"):
-        Wanted(FORMATS, EXTENSIONS, template="{stem}.jpg", format="png")
+        Wanted(template="{stem}.jpg", format="png")
     jpg, gif = items("a.jpg", "b.gif", template="{stem}.{source_ext}")
     assert jpg.action == "restore" and gif.action == "fail" and "'.gif' files cannot be written" in gif.reason
     (item,) = items("a.jpg", template="{stem}.{source_ext}", format="png")
@@ -117,7 +114,7 @@ def test_names_do_not_depend_on_the_shard() -> None:
 
 
 def test_files_that_arrive_later_do_not_take_a_name() -> None:
-    planner = Planner(Wanted(FORMATS, EXTENSIONS), Past(), lambda name: None)
+    planner = Planner(Wanted(), Past(), lambda name: None)
     (first,), (second,), (again,) = (
         planner.plan([found("a.bmp")]),
         planner.plan([found("a.gif")]),

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from support.clean_home import clean_home
 
-from restorect_cli.batch.run import Batch, Options, default_output
+from restorect_cli.batch.run import Batch, BatchOptions, default_output
 from restorect_cli.batch.work import Result, Work
 from restorect_cli.errors import InputError, RestorectError, UnavailableError, UsageError
-from restorect_cli.files import Settings
+from restorect_cli.files import RepairSettings
 
 
 class Executor:
@@ -33,7 +33,10 @@ def test_watch_gives_again_what_could_not_be_opened(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("restorect_cli.batch.watch.FIRST_PAUSE_SECONDS", 0.02)
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.png").write_text("of some length")
-    batch, stopping = Batch(Options(tmp_path / "in"), Settings(task="denoise", device="cpu")), threading.Event()
+    batch, stopping = (
+        Batch(BatchOptions(tmp_path / "in"), RepairSettings.of("denoise", device="cpu")),
+        threading.Event(),
+    )
     errors = [UnavailableError("denied"), UnavailableError("denied"), InputError("no image")]
     patience = threading.Timer(20, stopping.set)
     patience.start()

@@ -7,11 +7,14 @@ import pytest
 from PIL import Image
 from support.onnx_students import make_student
 
+from restorect_cli import programs
 from restorect_cli.bench import baselines, peers
 from restorect_cli.bench.baselines import BASELINES, baselines_for, guided_filter
-from restorect_cli.bench.methods import MethodSpec, Settings, build, peer_spec
+from restorect_cli.bench.method import MethodSpec
+from restorect_cli.bench.methods import build, peer_spec
 from restorect_cli.bench.metrics import match_mean, psnr
 from restorect_cli.bench.pictures import add_noise
+from restorect_cli.engine.options import RestoreOptions
 from restorect_cli.engine.source import Image as Pixels
 from restorect_cli.errors import InputError, ModelError, UsageError
 
@@ -23,7 +26,7 @@ def run(name: str, image: Pixels, task: str, sigma: float | None = None) -> Pixe
     row = next(row for row in BASELINES if row.name == name)
     for library in row.libraries:
         pytest.importorskip(library)
-    return build(MethodSpec("baseline", name), Settings(task, threads=1))(image, sigma=sigma)
+    return build(MethodSpec("baseline", name), task, RestoreOptions(threads=1))(image, sigma=sigma)
 
 
 @pytest.mark.parametrize("name", [row.name for row in BASELINES if "denoise" in row.tasks])
@@ -58,7 +61,7 @@ def test_guided_filter_keeps_a_constant_and_an_edge():
 def test_what_lacks_its_library_is_said(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(baselines, "find_spec", lambda name: None)
     ready, missing = baselines_for("denoise")
-    assert ready == [] and any("restorect[bench]" in line for line in missing)
+    assert ready == [] and any("pip install '.[bench]'" in line for line in missing)
     assert any("bm3d" in line and "licence" in line for line in missing)
     with pytest.raises(ModelError, match="restorect"):
         baselines.baseline("wavelet", 1)
@@ -93,7 +96,7 @@ def test_an_onnx_peer(tmp_path):
     one_operation(tmp_path / "twice.onnx", "Add")
     assert np.array_equal(peers.OnnxPeer("twice", str(tmp_path / "twice.onnx"), 1)(image), 2 * image)
     one_operation(tmp_path / "nan.onnx", "Div")
-    with pytest.raises(InputError, match="peer nan gave values that are no numbers"):
+    with pytest.raises(InputError, match="peer nan gave values that are not finite"):
         peers.OnnxPeer("nan", str(tmp_path / "nan.onnx"), 1)(np.zeros_like(image))
 
 
@@ -110,6 +113,12 @@ def one_operation(path: Path, operation: str) -> None:
 def test_a_command_that_writes_nothing():
     with pytest.raises(InputError, match="wrote no"):
         peers.CommandPeer("x", "true {in} {out}", 1)(SMOOTH)
+
+
+def test_a_command_that_does_not_end(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(programs, "COMMAND_SECONDS", 0.2)
+    with pytest.raises(InputError, match="peer x cannot be run .*timed out"):
+        peers.CommandPeer("x", "sh -c 'exec sleep 20' {in} {out}", 1)(SMOOTH)
 
 
 def test_a_program_that_is_not_there():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from bench.conftest import MakePairs, photograph
 from PIL import Image
 from typer.main import get_command
 
+from restorect_cli import charts
 from restorect_cli.bench import benchmark, runner
 from restorect_cli.bench.metrics import psnr, ssim
 from restorect_cli.cli.app import app, main
@@ -47,7 +49,7 @@ def test_scores_and_what_they_need_to_be_measured_again(run: Run, make_pairs: Ma
     pairs = [(read(folder / "input" / f"{n}.png"), read(folder / "target" / f"{n}.png")) for n in range(3)]
     assert record["means"]["psnr"] == pytest.approx(np.mean([psnr(*pair) for pair in pairs]))
     assert record["means"]["ssim-y"] == pytest.approx(np.mean([ssim(*pair, luma=True) for pair in pairs]))
-    assert {"protocol", "student", "device", "threads", "conventions", "partial", "version"} <= set(record)
+    assert {"protocol", "model", "device", "threads", "conventions", "partial", "version"} <= set(record)
 
 
 def test_our_student_is_scored_beside_the_input(run: Run, make_pairs: MakePairs):
@@ -56,7 +58,7 @@ def test_our_student_is_scored_beside_the_input(run: Run, make_pairs: MakePairs)
     first, second = (json.loads(line) for line in out.splitlines())
     assert (code, first["method"], second["method"]) == (0, "input", "denoise-s")
     assert second["means"] == pytest.approx(first["means"])  # the student changes nothing
-    assert second["student"].startswith("denoise-s ") and len(second["student"].split()[1]) == 12
+    assert second["model"].startswith("denoise-s ") and len(second["model"].split()[1]) == 12
 
 
 def test_table_names_its_conventions(run: Run, make_pairs: MakePairs):
@@ -100,18 +102,18 @@ def test_bad_pairs_are_listed_and_the_rest_is_scored(run: Run, make_pairs: MakeP
         (["--dataset", "empty", "--task", "denoise"], 1, "is empty"),
         (["--dataset", "nothing"], 2, "no folder and no test set is called 'nothing'"),
         (["--metrics", "vibes"], 2, "no metric is left"),
-        (["--task", "rust"], 2, "unknown task"),
+        (["--task", "rust"], 2, "'rust' is not one of 'low-light'"),
         (["--baseline", "magic"], 2, "unknown baseline"),
         (["--peer", "x=absent.onnx"], 2, "there is no file absent.onnx"),
         (["--peer-cmd", "x=cp {in}"], 2, "{out}"),
         (["--report", "absent/out.html"], 2, "there is no folder"),
         (["--report", "out.pdf"], 2, "--report cannot be out.pdf"),
         (["--csv", "."], 2, "--csv cannot be ."),
-        (["--sizes", "1"], 2, "--sizes is of --speed alone"),
+        (["--sizes", "1"], 2, "--sizes works only with --speed"),
         (["--speed", "--csv", "a.csv", "--resume"], 2, "cannot go with --csv, --resume"),
         (["--peer-cmd", "x=/absent/program {in} {out}"], 2, "there is no program /absent/program"),
         (["--dataset", ""], 2, "neither a folder nor"),
-        (["--limit", "1", "--ensemble", "3"], 2, "unknown ensemble '3': choose 1, 2, 4"),
+        (["--limit", "1", "--ensemble", "3"], 2, "'3' is not one of '1', '2', '4'"),
         (["--model", "xl"], 2, "unknown model 'xl'"),
     ],
 )
@@ -135,7 +137,7 @@ def test_interrupted_runs_go_on(run: Run, make_pairs: MakePairs, monkeypatch: py
     monkeypatch.setattr(runner, "load", load)
     command = ("--dataset", "my-pairs", "--task", "denoise", "--metrics", "psnr")
     code, _, err = run(*command)
-    assert code == 130 and "4 scores are kept; go on with --resume" in err
+    assert code == 130 and "4 scores are kept; --resume continues" in err
 
     seen: list[str] = []
     monkeypatch.setattr(runner, "load", lambda case, *a, **o: seen.append(case.stem) or real(case, *a, **o))
@@ -199,6 +201,33 @@ def test_scores_of_another_program_are_not_gone_on_with(
     assert loaded == scored
 
 
+@pytest.mark.parametrize(
+    ("replaced", "options"), [("input/0.png", ()), ("target/1.png", ()), (None, ("--strength", "0.5"))]
+)
+def test_scores_of_other_files_or_settings_are_not_gone_on_with(
+    run: Run, make_pairs: MakePairs, monkeypatch: pytest.MonkeyPatch, replaced: str | None, options: tuple[str, ...]
+):
+    folder = make_pairs()
+    real = runner.load
+    loaded: list[str] = []
+
+    def load(case: Any, *arguments: Any, **options: Any) -> Any:
+        if len(loaded) == 1:
+            raise KeyboardInterrupt
+        loaded.append(case.stem)
+        return real(case, *arguments, **options)
+
+    arguments = ("--dataset", "my-pairs", "--task", "denoise", "--metrics", "psnr")
+    monkeypatch.setattr(runner, "load", load)
+    assert run(*arguments)[0] == 130
+    if replaced:
+        Image.fromarray(photograph(seed=9)).save(folder / replaced)
+    seen: list[str] = []
+    monkeypatch.setattr(runner, "load", lambda case, *a, **o: seen.append(case.stem) or real(case, *a, **o))
+    assert run(*arguments, *options, "--resume")[0] == 0
+    assert seen == ["0", "1", "2"]
+
+
 def test_csv_has_one_line_per_picture_and_method(run: Run, make_pairs: MakePairs):
     make_pairs()
     run("--dataset", "my-pairs", "--task", "denoise", "--metrics", "psnr", "--csv", "scores.csv")
@@ -213,8 +242,17 @@ def test_report_is_one_file_that_asks_for_nothing(run: Run, make_pairs: MakePair
     page = Path("out.html").read_text(encoding="utf-8")
     assert code == 0 and "<script>alert" not in page and "default-src 'none'" in page
     assert page.count('class="slider"') == 3 and "data:image/jpeg;base64" in page
-    for words in ('src="http', 'href="http', "url(", "@import"):
+    for words in ('src="http', 'href="http', "url(h", "@import"):
         assert words not in page
+    assert page.count("<svg") == 2 and re.findall(r"url\((?!#)", page) == []  # "#": parts of the chart itself
+
+
+def test_without_matplotlib_a_report_has_no_charts(run: Run, make_pairs: MakePairs, monkeypatch: pytest.MonkeyPatch):
+    make_pairs()
+    monkeypatch.setattr(charts, "is_available", lambda: False)
+    assert run("--dataset", "my-pairs", "--task", "denoise", "--metrics", "psnr", "--report", "out.html")[0] == 0
+    page = Path("out.html").read_text(encoding="utf-8")
+    assert "<svg" not in page and "need matplotlib" in page and page.count('class="slider"') == 3
 
 
 def test_a_command_as_a_peer(run: Run, make_pairs: MakePairs):
@@ -235,7 +273,7 @@ def test_a_command_as_a_peer(run: Run, make_pairs: MakePairs):
 
     Path("peer.py").write_text("import sys; open(sys.argv[2], 'w').write('no picture')")
     code, _, err = run(*arguments, f"bad={sys.executable} peer.py {{in}} {{out}}")
-    assert code == 1 and err.count("peer bad wrote a file that is no picture") == 3
+    assert code == 1 and err.count("peer bad wrote a file that is not a picture") == 3
 
 
 def test_a_sigma_given_twice_is_measured_once(run: Run, make_pairs: MakePairs):

@@ -32,7 +32,7 @@ def test_a_page_beside_the_second(pictures: list[np.ndarray], capsys: pytest.Cap
     assert main(["compare", "a.png", "b.png"]) == 0
     page = Path("b.compare.html").read_text(encoding="utf-8")
     assert page.count("data:image/jpeg;base64") == 2 and 'role="slider"' in page
-    assert main(["compare", "a.png", "b.png"]) == 1 and "is there already" in capsys.readouterr().err
+    assert main(["compare", "a.png", "b.png"]) == 1 and "exists already" in capsys.readouterr().err
     assert main(["compare", "a.png", "b.png", "--overwrite"]) == 0
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from bench.conftest import MakePairs
 
-from restorect_cli.bench.datasets import DATASETS, demo_sets, find_dataset, named_row
+from restorect_cli.bench.datasets import DATASETS, demo_sets, find_dataset, find_targets, named_row
 from restorect_cli.bench.pairing import open_set
 from restorect_cli.errors import InputError, UsageError
 from restorect_cli.names import TASKS
@@ -79,7 +79,7 @@ def test_a_missing_set_says_where_to_get_it(tmp_path: Path):
         find_dataset("LOL-v1", data_root=tmp_path)
     with pytest.raises(InputError, match="no data root is given"):
         find_dataset("lime")
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         find_dataset("lime", data_root=tmp_path / "absent")
 
 
@@ -114,3 +114,12 @@ def test_demo_pairs_are_whole():
     for located in demo_sets(TASKS):
         opened = open_set(located)
         assert len(opened.cases) == located.row.count and not opened.problems and not opened.is_partial
+
+
+def test_targets_may_be_named_below_the_data_root(make_pairs: MakePairs, tmp_path: Path):
+    root = make_pairs("sets/Rain100L-3").parent
+    assert find_targets(Path("Rain100L-3/target"), data_root=root) == root / "Rain100L-3" / "target"
+    assert find_targets(root / "Rain100L-3" / "target", data_root=root) == root / "Rain100L-3" / "target"
+    for nowhere in ("Rain100H-3/target", "../target"):
+        assert find_targets(Path(nowhere), data_root=root) == Path(nowhere)
+    assert find_targets(Path("Rain100L-3/target")) == Path("Rain100L-3/target")  # no data root

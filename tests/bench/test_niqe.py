@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restorect_cli.bench.niqe import FEATURES, SHARP_SHARE, fit, niqe, patch_features, pristine_model
+from restorect_cli.bench.niqe import FEATURES, niqe, patch_features, pristine_model
 from restorect_cli.engine.source import Image as Pixels
 from restorect_cli.errors import InputError
 
@@ -57,15 +57,6 @@ def test_features_know_gaussian_noise():
     assert np.all(features[:, 4] > features[:, 5])  # taking the local mean away turns neighbours against each other
 
 
-def test_a_model_is_that_of_the_sharp_patches():
-    picture = read(CLEAN[0])
-    features, sharpness = patch_features(picture)
-    sharp = features[sharpness > SHARP_SHARE * sharpness.max()]
-    model = fit([picture])
-    assert 0 < len(sharp) < len(features) and np.allclose(model.mean, sharp.mean(axis=0))
-    assert model.covariance.shape == (FEATURES, FEATURES)
-
-
 def test_the_packaged_model_is_a_covariance():
     model = pristine_model()
     assert np.allclose(model.covariance, model.covariance.T)
@@ -76,3 +67,9 @@ def test_the_packaged_model_is_a_covariance():
 def test_too_small_or_flat(image: Pixels):
     with pytest.raises(InputError, match="too small or too flat"):
         niqe(image)
+
+
+def test_the_number_of_a_known_picture():
+    """Published scores hang on it: a change of the features or of the distance must not pass unseen."""
+    image = np.random.default_rng(0).normal(0.5, 0.1, (192, 224, 3)).astype(np.float32)
+    assert niqe(image) == pytest.approx(16.726, abs=0.01)

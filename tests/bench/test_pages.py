@@ -15,6 +15,7 @@ from PIL import Image
 from restorect_cli.bench.benchmark import Benchmark, Order
 from restorect_cli.bench.compare import compare
 from restorect_cli.bench.report import write_report
+from restorect_cli.engine.options import RestoreOptions
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -56,7 +57,12 @@ def numbers(browser: Any, column: int) -> list[float]:
 
 
 def test_report(browser: Any, make_pairs: MakePairs, tmp_path: Path) -> None:
-    order = Order(datasets=[str(make_pairs())], task="denoise", baselines=["lime"], threads=1)
+    order = Order(
+        datasets=[str(make_pairs())],
+        task="denoise",
+        baselines=["lime"],
+        restore=RestoreOptions(device="cpu", threads=1),
+    )
     write_report(Benchmark(order).run(), tmp_path / "report.html")
     browser.get(f"file://{tmp_path}/report.html")
 
@@ -68,7 +74,7 @@ def test_report(browser: Any, make_pairs: MakePairs, tmp_path: Path) -> None:
     assert heading.get_attribute("aria-sort") == "descending"
     assert numbers(browser, 4) == sorted(numbers(browser, 4), reverse=True)
 
-    assert len(browser.find_elements("css selector", "svg circle")) >= 9
+    assert len(browser.find_elements("css selector", "svg use")) >= 9
     check_phone(browser)
     check_slider(browser)
     assert requested(browser) == []

@@ -54,6 +54,15 @@ def test_what_starts_alike_is_no_pair(tmp_path: Path):
     assert len(opened.problems) == 3 and all("not scored" in line for line in opened.problems)
 
 
+def test_a_picture_with_two_possible_targets_is_not_scored(tmp_path: Path):
+    for path in ("input/low1", "gt/normal1", "gt/high1", "input/low2", "gt/normal2"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        Image.fromarray(photograph()).save(tmp_path / f"{path}.png")
+    opened = open_set(located(tmp_path))
+    assert [case.stem for case in opened.cases] == ["low2"]
+    assert any("low1.png has no target of its name" in line for line in opened.problems)
+
+
 def test_pairs_in_one_folder_are_told_apart_by_their_marks(tmp_path: Path):
     for name in ("a_real", "a_mean", "b_real", "b_mean", "c_real"):
         Image.fromarray(photograph()).save(tmp_path / f"{name}.png")
@@ -100,7 +109,7 @@ def test_targets_elsewhere(make_pairs: MakePairs, tmp_path: Path):
     with pytest.raises(InputError, match="--targets"):
         open_set(located(folder))
     assert len(open_set(located(folder), targets=tmp_path / "clean").cases) == 3
-    with pytest.raises(InputError, match="is not there"):
+    with pytest.raises(InputError, match="there is no folder of targets"):
         open_set(located(folder), targets=tmp_path / "absent")
 
 

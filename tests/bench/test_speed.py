@@ -7,17 +7,17 @@ import pytest
 
 from restorect_cli.bench import speed
 from restorect_cli.bench.memory import own_peak_bytes
-from restorect_cli.bench.methods import Settings
 from restorect_cli.bench.speed import (
     Cost,
     Point,
     growth,
     matrix_rate,
     measure_costs,
+    noise_picture,
     operations_per_megapixel,
     plan_points,
-    test_picture,
 )
+from restorect_cli.engine.options import RestoreOptions
 
 VELOCITY = Path(__file__).resolve().parents[2] / "weights" / "denoise-s" / "velocity.onnx"
 
@@ -30,7 +30,7 @@ def test_points_are_a_star():
 
 def test_sizes_are_megapixels():
     for size in (0.25, 1.0):
-        height, width, _ = test_picture(size).shape
+        height, width, _ = noise_picture(size).shape
         assert height * width == pytest.approx(size * 1e6, rel=0.01) and height < width
 
 
@@ -44,24 +44,26 @@ def test_operations_of_the_convolutions():
     assert operations_per_megapixel(VELOCITY) == pytest.approx(56.0e9, rel=0.01)
 
 
-def test_costs_of_a_student(weights: Path):
-    first, *others = measure_costs(Settings("denoise", 1), sizes=[0.01, 0.04], threads=[1], steps=[1, 2])
-    assert first.student == "denoise-s" and first.seconds_per_megapixel > 0 and first.peak_bytes
+def test_costs_of_a_model(weights: Path):
+    first, *others = measure_costs(
+        "denoise", RestoreOptions(device="cpu"), sizes=[0.01, 0.04], threads=[1], steps=[1, 2]
+    )
+    assert first.model == "denoise-s" and first.seconds_per_megapixel > 0 and first.peak_bytes
     assert [(cost.point.megapixels, cost.point.steps) for cost in others] == [(0.04, 1), (0.04, 2)]
 
 
 def test_an_ensemble_multiplies_what_is_computed(weights: Path, monkeypatch: pytest.MonkeyPatch):
-    built: list[Settings] = []
-    monkeypatch.setattr(speed, "build", lambda spec, settings: built.append(settings))
+    built: list[RestoreOptions] = []
+    monkeypatch.setattr(speed, "build", lambda spec, task, options: built.append(options))
     monkeypatch.setattr(speed, "matrix_rate", lambda threads: 1e9)
     monkeypatch.setattr(speed, "operations_per_megapixel", lambda velocity: 1e6)
     monkeypatch.setattr(speed, "best_seconds", lambda method, image: 0.01)
     monkeypatch.setattr(speed, "peak_bytes", lambda *arguments: None)
     one, four = (
-        next(measure_costs(Settings("denoise", 1, ensemble=count), sizes=[0.01], threads=[1], steps=[1]))
+        next(measure_costs("denoise", RestoreOptions(ensemble=count), sizes=[0.01], threads=[1], steps=[1]))
         for count in (1, 4)
     )
-    assert (one.point.ensemble, four.point.ensemble) == (1, 4) == tuple(settings.ensemble for settings in built)
+    assert (one.point.ensemble, four.point.ensemble) == (1, 4) == tuple(options.ensemble for options in built)
     assert one.share and four.share == pytest.approx(4 * one.share)
 
 

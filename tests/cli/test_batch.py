@@ -58,6 +58,16 @@ def test_a_folder(run: Run, photos: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in photos.rglob("*")} == before
 
 
+def test_times_are_kept_where_asked_for(run: Run, photos: Path) -> None:
+    os.utime(photos / "a.png", (1_000_000_000, 1_100_000_000))
+    assert run("batch", "photos", "--keep-times", "--json").code == 1
+    assert Path("photos-restored/a.png").stat().st_mtime == 1_100_000_000
+    again = run("batch", "photos", "--json")
+    assert statuses(again)["a.png"] == "skipped"  # the same picture
+    assert run("enhance", "photos/a.png", "-o", "one.png", "--keep-times", "--quiet").code == 0
+    assert Path("one.png").stat().st_mtime == 1_100_000_000
+
+
 def test_json_and_what_is_skipped(run: Run, photos: Path) -> None:
     result = run("batch", "photos", "-r", "--json", "-o", "out")
     assert statuses(result) == {"a.png": "done", "dark.png": "done", "b.jpg": "done", "broken.jpg": "failed"}
@@ -145,8 +155,8 @@ def test_originals_are_never_the_output(run: Run, photos: Path) -> None:
         (["photos", "--scheduler", "local:0"], 2, "local:4"),
         (["photos/a.png"], 1, "use restorect enhance"),
         (["photos", "--shard", "9/8"], 2, "3/8"),
-        (["photos", "--if-exists", "maybe"], 2, "choose skip"),
-        (["photos", "--ensemble", "3"], 2, "choose 1, 2, 4"),
+        (["photos", "--if-exists", "maybe"], 2, "is not one of 'skip'"),
+        (["photos", "--ensemble", "3"], 2, "is not one of '1', '2', '4'"),
         (["photos", "--name", "{x}"], 2, "template"),
         (["photos", "--task", "derain"], 3, "derain-s"),
         (["photos", "--watch", "--dry-run"], 2, "--watch"),
@@ -165,10 +175,8 @@ def test_what_cannot_work_is_one_line(run: Run, photos: Path, arguments: list[st
 def test_nothing_to_restore_is_said_and_leaves_nothing(run: Run, photos: Path) -> None:
     Path("empty/trip").mkdir(parents=True)
     result = run("batch", "empty")
-    assert result.code == 1 and "give -r for the folders in it" in result.err and not Path("empty-restored").exists()
+    assert result.code == 1 and "give -r to include its folders" in result.err and not Path("empty-restored").exists()
     assert run("batch", "empty", "-r", "--dry-run").code == 1
-    Path("empty/IMG_1.CR2").touch()
-    assert "export a TIFF" in run("batch", "empty").err
     assert run("batch", "photos", "--shard", "9999/99999").code == 0  # others have something
 
 
@@ -204,7 +212,7 @@ def test_failures_tell_such_names_too(run: Run, photos: Path) -> None:
 def test_missing_extra_is_one_line(run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("restorect_cli.batch.cluster.find_spec", lambda name: None)
     result = run("batch", "photos", "--scheduler", "local:2")
-    assert result.code == 2 and "pip install 'restorect[cluster]'" in result.err
+    assert result.code == 2 and "pip install '.[cluster]'" in result.err
 
 
 def test_fail_fast(run: Run, photos: Path) -> None:
@@ -261,10 +269,10 @@ def test_interrupted_image_is_made_anew(run: Run, photos: Path) -> None:
 
 
 def test_two_runs_at_once(run: Run, photos: Path) -> None:
-    from restorect_cli.batch.manifest import Manifest
+    from restorect_cli.batch.manifest import RunManifest
 
     Path("photos-restored").mkdir()
-    held = Manifest(Path("photos-restored/.restorect.jsonl"))
+    held = RunManifest(Path("photos-restored/.restorect.jsonl"))
     result = run("batch", "photos")
     held.close()
     assert result.code == 1 and "another run" in result.err
@@ -306,7 +314,7 @@ def test_ctrl_c_finishes_what_is_in_hand_and_says_how_to_go_on(
     wait_for(lambda: len(list(Path().glob("photos-restored/*.png"))) > 3)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 130 and "the same command goes on" in err.splitlines()[-1]
+    assert process.returncode == 130 and "run the same command again" in err.splitlines()[-1]
     done = len(list(Path("photos-restored").glob("*.png")))
     assert done == len(out.splitlines()) < 302 and not list(Path("photos-restored").glob("*.part"))
 

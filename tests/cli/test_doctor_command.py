@@ -23,5 +23,5 @@ def test_json(run: Run) -> None:
 def test_problem(run: Run, weights: Path) -> None:
     (weights / "denoise-s" / "velocity.onnx").write_bytes(b"damaged")
     result = run("doctor", "--quiet")
-    assert result.code == 3 and result.out == "" and "restorect models pull denoise-s --force" in result.err
+    assert result.code == 3 and result.out == "" and "restorect models pull denoise-s" in result.err
     assert len(result.err.splitlines()) == 1

@@ -11,6 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from support.identity_students import write_student
+from support.jpegs import noisy, ultra_hdr
+from support.tiffs import dng, mosaic
 
 Run = Callable[..., Any]
 
@@ -49,13 +51,13 @@ def test_auto_takes_what_is_here_and_says_so(run: Run, weights: Path) -> None:
     (weights / "low-light-s").rename(weights / "elsewhere")
     result = run("enhance", "dark.png")
     assert result.code == 0 and "denoise-s" in result.out
-    assert "that asks for low-light, but student low-light-s is not here" in result.err
+    assert "that asks for low-light, but model low-light-s is not here" in result.err
 
 
 def test_auto_without_any_student(run: Run, weights: Path, photo: Path) -> None:
     (weights / "manifest.json").write_text('{"format": 1}')
     result = run("enhance", "photo.png")
-    assert (result.code, len(result.err.splitlines())) == (3, 1) and "there is no student 'denoise-s' yet" in result.err
+    assert (result.code, len(result.err.splitlines())) == (3, 1) and "there is no model 'denoise-s' yet" in result.err
 
 
 def test_model_by_name_and_folder_decides_the_task(run: Run, photo: Path, tmp_path: Path) -> None:
@@ -109,8 +111,8 @@ def test_quiet_says_nothing(run: Run, photo: Path) -> None:
     assert (result.code, result.out, result.err) == (0, "", "")
 
 
-def test_verbose_tells_the_student_and_device(run: Run, photo: Path) -> None:
-    assert "student denoise-s on cpu, 1 step" in run("enhance", "photo.png", "-v").err
+def test_verbose_says_the_model_and_device(run: Run, photo: Path) -> None:
+    assert "model denoise-s on cpu, 1 step" in run("enhance", "photo.png", "-v").err
 
 
 @pytest.mark.parametrize("arguments", [["-"], ["-", "-o", "-"]])
@@ -218,13 +220,13 @@ def test_what_a_format_cannot_hold_is_found_before_the_work(
         (["photo.png", "-o", "/dev/null"], 1, "/dev/null, it is not a regular file"),
         (["photo.png", "-o", "taken.png/"], 1, "cannot make folder taken.png"),
         # what cannot be meant
-        (["photo.png", "--task", "sharpen"], 2, "unknown task 'sharpen': choose auto, low-light"),
-        (["photo.png", "--ensemble", "3"], 2, "unknown ensemble '3': choose 1, 2, 4"),
-        (["photo.png", "--device", "tpu"], 2, "unknown device 'tpu': choose auto, cpu"),
-        (["photo.png", "--model", "xl"], 2, "unknown model 'xl': choose a size (s), a student (denoise-s, "),
-        (["photo.png", "--format", "bmp"], 2, "unknown format 'bmp'"),
-        (["photo.png", "--depth", "12"], 2, "unknown depth '12'"),
-        (["photo.png", "--strip", "exif"], 2, "unknown strip 'exif'"),
+        (["photo.png", "--task", "sharpen"], 2, "'sharpen' is not one of 'auto', 'low-light'"),
+        (["photo.png", "--ensemble", "3"], 2, "'3' is not one of '1', '2', '4': see restorect enhance --help"),
+        (["photo.png", "--device", "tpu"], 2, "'tpu' is not one of 'auto', 'cpu'"),
+        (["photo.png", "--model", "xl"], 2, "unknown model 'xl': choose a size (s), a name (denoise-s, "),
+        (["photo.png", "--format", "bmp"], 2, "'bmp' is not one of 'jpeg', 'png'"),
+        (["photo.png", "--depth", "12"], 2, "'12' is not one of '8', '16'"),
+        (["photo.png", "--strip", "exif"], 2, "'--strip': 'exif' is not one of 'none', 'gps', 'all'"),
         (["photo.png", "--format", "jpeg", "--depth", "16"], 2, "16 bits"),
         (["photo.png", "-o", "out.xyz"], 2, "cannot write '.xyz' files"),
         (["photo.png", "-o", "photo.png"], 2, "is the input itself"),
@@ -233,8 +235,8 @@ def test_what_a_format_cannot_hold_is_found_before_the_work(
         (["photo.png", "-o", "-", "--json"], 2, "both want standard output"),
         (["photo.png", "--model", "denoise-s", "--task", "low-light"], 2, "made for denoise, not for low-light"),
         # what cannot be had
-        (["photo.png", "--task", "derain"], 3, "there is no student 'derain-s' yet"),
-        (["photo.png", "--model", "m"], 3, "no student"),
+        (["photo.png", "--task", "derain"], 3, "there is no model 'derain-s' yet"),
+        (["photo.png", "--model", "m"], 3, "no model"),
         (["photo.png", "--model", "./absent"], 3, "model folder absent is not there"),
         (["photo.png", "--device", "coreml"], 3, "coreml"),
     ],
@@ -268,3 +270,41 @@ def test_full_disk(run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch) -> No
     result = run("enhance", "photo.png", "--task", "denoise")
     assert result.code == 1 and "No space left on device" in result.err and len(result.err.splitlines()) == 1
     assert files() == ["photo.png"]
+
+
+def test_a_jpeg_without_its_end(run: Run, photo: Path) -> None:
+    Path("a.jpg").write_bytes(noisy()[:-9000])
+    result = run("enhance", "a.jpg", "--task", "denoise")
+    assert result.code == 1 and "--accept-truncated" in result.err and len(result.err.splitlines()) == 1
+    result = run("enhance", "a.jpg", "--task", "denoise", "--accept-truncated")
+    assert result.code == 0 and "rows are lost, at the bottom" in result.err
+    Path("folder").mkdir()
+    Path("a.jpg").rename("folder/a.jpg")
+    assert run("batch", "folder", "--task", "denoise").code == 1
+    result = run("batch", "folder", "--task", "denoise", "--accept-truncated")
+    assert result.code == 0 and "rows are lost" in result.err
+
+
+def test_raw_files_one_by_one_and_in_a_folder(run: Run, photo: Path) -> None:
+    pytest.importorskip("rawpy")
+    Path("folder").mkdir()
+    data = dng(mosaic(np.full((32, 48, 3), 0.2)))
+    Path("folder/a.dng").write_bytes(data)
+    result = run("enhance", "folder/a.dng", "-o", "a.tif", "--task", "denoise")
+    assert result.code == 0 and "developed from RAW" in result.err
+    assert run("enhance", "folder/a.dng", "-o", "half.tif", "--task", "denoise", "--half-size").code == 0
+    assert pixels(Path("half.tif")).shape == (16, 24, 3)
+    assert run("batch", "folder", "--task", "denoise").code == 0
+    assert pixels(Path("folder-restored/a.png")).shape == (32, 48, 3) and Path("folder/a.dng").read_bytes() == data
+    assert run("batch", "folder", "--task", "denoise", "--half-size").code == 0
+    assert pixels(Path("folder-restored/a.png")).shape == (16, 24, 3)
+
+
+def test_a_gain_map_and_the_task(run: Run, photo: Path) -> None:
+    Path("hdr.jpg").write_bytes(ultra_hdr())
+    result = run("enhance", "hdr.jpg", "-o", "bright.jpg", "--task", "low-light")
+    assert result.code == 0 and "the HDR gain map is left out" in result.err
+    result = run("enhance", "hdr.jpg", "-o", "hdr.jpg", "--overwrite", "--task", "low-light")
+    assert result.code == 1 and "gain map, which would be lost" in result.err
+    assert Path("hdr.jpg").read_bytes() == ultra_hdr()
+    assert run("enhance", "hdr.jpg", "-o", "hdr.jpg", "--overwrite", "--task", "denoise").err == ""

@@ -59,10 +59,11 @@ def test_verify(run: Run, weights: Path) -> None:
     [
         (["info", "nothing"], 2, "unknown model 'nothing'"),
         (["info", "s"], 2, "is a size and needs a task"),
-        (["info", "derain-m"], 3, "there is no student 'derain-m' yet"),
+        (["info", "derain-m"], 3, "there is no model 'derain-m' yet"),
         (["path", "./no-folder"], 3, "model folder no-folder is not there"),
         (["verify", "nothing"], 2, "unknown model"),
-        (["pull", "No/Name"], 2, "is not the name of a student"),
+        (["pull", "No/Name"], 2, "is not the name of a model"),
+        (["pull", "derain-s"], 2, "add --repo OWNER/NAME or set RESTORECT_HUB"),
     ],
 )
 def test_what_cannot_be_had(run: Run, arguments: list[str], code: int, says: str) -> None:
@@ -78,7 +79,7 @@ def test_pull(run: Run, tmp_path: Path) -> None:
         record = json.loads(run("models", "pull", "derain-s", "--json", *options).out)
         assert record["fetched_bytes"] == 0 and record["commit"] == hub.commit
         result = run("models", "pull", "raindrop-s", *options)
-        assert result.code == 3 and "has no student 'raindrop-s'" in result.err
+        assert result.code == 3 and "has no model 'raindrop-s'" in result.err
     assert run("models", "path", "derain-s").out.startswith(str(tmp_path / "home"))
 
 
@@ -92,6 +93,6 @@ def test_damaged_cache(run: Run, tmp_path: Path) -> None:
     (tmp_path / "home" / "weights").mkdir(parents=True)
     (tmp_path / "home" / "weights" / "manifest.json").write_text("{bad")
     listed = run("models", "list")
-    assert (listed.code, len(listed.out.splitlines())) == (0, 3) and "fetched students are left out" in listed.err
+    assert (listed.code, len(listed.out.splitlines())) == (0, 3) and "fetched models are left out" in listed.err
     verified = run("models", "verify")
     assert verified.code == 3 and "denoise-s: 3 files whole" in verified.out and "restorect models pull" in verified.err

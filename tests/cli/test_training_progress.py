@@ -25,11 +25,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
 
 
 def test_lines_now_and_then_without_a_terminal(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
-    with TrainingProgress(Output(), "derain", 1000, done=100) as progress:
+    out = Output()
+    with TrainingProgress(out, "derain", 1000, done=100) as progress:
         for number in range(1, 201):
             clock[0] = 0.5 * number
             progress.step(100 + number, loss=0.25)
-        progress.say("news")
+        out.say("news")
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err.splitlines() == [
@@ -54,10 +55,11 @@ def test_a_bar_at_a_terminal(clock: list[float], monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("sys.stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
-    with TrainingProgress(Output(), "derain", 200, done=100) as progress:
+    out = Output()
+    with TrainingProgress(out, "derain", 200, done=100) as progress:
         clock[0] = 100.0
         progress.step(150, loss=0.125)
-        progress.say("news")
+        out.say("news")
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue())
     assert re.search(r"derain +75% .* 150/200 loss 0\.1250, 2\.000 s/it, 0:01:40 left", shown) and "news\n" in shown
 
@@ -65,8 +67,9 @@ def test_a_bar_at_a_terminal(clock: list[float], monkeypatch: pytest.MonkeyPatch
 def test_quiet_is_quiet(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
-    with TrainingProgress(Output(quiet=True), "derain", 200) as progress:
+    out = Output(quiet=True)
+    with TrainingProgress(out, "derain", 200) as progress:
         clock[0] = 100.0
         progress.step(150, loss=0.125)
-        progress.say("news")
+        out.say("news")
     assert terminal.getvalue() == ""

@@ -64,6 +64,19 @@ def test_darkness_darkens_and_its_thumbnail_agrees():
         assert abs(noisy.mean() - dark.apply(image, None).mean()) < 0.02
 
 
+def test_a_dark_picture_stays_in_range():
+    bright = darkness.Darkness(gain=1.0, gamma=2.2, cast=(1.3, 1.0, 1.0), shot=0.1, read=0.01)
+    noisy = bright.apply(np.ones((16, 16, 3), np.float32), np.random.default_rng(0))
+    assert noisy.min() >= 0 and noisy.max() == 1
+
+
+def test_a_dark_thumbnail_has_the_noise_of_means():
+    dark = darkness.Darkness(gain=0.3, gamma=1.0, cast=(1.0, 1.0, 1.0), shot=0.0, read=1e-4)
+    grey = np.full((64, 64, 3), 0.5, np.float32)
+    noise = [dark.apply(grey, np.random.default_rng(0), averaged).std() for averaged in (1.0, 4.0)]
+    assert noise[1] == pytest.approx(noise[0] / 4, rel=0.1)
+
+
 def test_kernel_is_a_streak_of_the_length_and_direction_asked_for():
     upright = rain.streak_kernel(30, 2, 0)
     rows, columns = np.nonzero(upright > 0.5)

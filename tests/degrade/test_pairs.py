@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 from PIL import Image
 from support.photographs import picture, save
 
-from restorect_cli.cli.degrade import SEVERITIES
+from restorect_cli.cli.degrade import Severity
 from restorect_cli.degrade import rain
 from restorect_cli.degrade.pairs import (
     Photograph,
@@ -59,7 +60,7 @@ def test_severity_narrows_rain_and_nothing_else():
     assert set(degradations("derain", "heavy")) == {"rain-heavy"}
     assert set(degradations("derain", "mixed")) == set(degradations("derain", None)) == {"rain-light", "rain-heavy"}
     assert degradations("denoise", "mixed") == degradations("denoise", None)
-    for severity in SEVERITIES[:2]:
+    for severity in get_args(Severity)[:2]:
         with pytest.raises(UsageError, match="no severity"):
             degradations("denoise", severity)
 
@@ -69,7 +70,7 @@ def test_what_was_made_is_not_overwritten_and_no_half_pair_is_left(tmp_path: Pat
     save(picture(1), path)
     save(picture(2), out / "input" / "a.png")
     kept = (out / "input" / "a.png").read_bytes()
-    with pytest.raises(OutputError, match="already there"):
+    with pytest.raises(OutputError, match="exists already"):
         list(make_pairs(Photograph(path, ("a",)), out, kinds, seed=0, largest_pixels=10**6))
     assert (out / "input" / "a.png").read_bytes() == kept and not (out / "target").exists()
 

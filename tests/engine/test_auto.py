@@ -20,6 +20,8 @@ def picture(level: float, sigma: float) -> np.ndarray:
     [
         (0.06, 1, "low-light", "dark (mean light 0.5 % of white"),
         (0.10, 20, "low-light", "dark"),
+        (0.20, 1, "low-light", "dark (mean light 3.3 %"),
+        (0.28, 1, "denoise", "neither dark nor clearly noisy (mean light 6.4 %"),  # as dark as photographs get by day
         (0.50, 25, "denoise", "noisy and not dark (mean light 2"),
         (0.50, 0, "denoise", "neither dark nor clearly noisy"),
         (0.40, 5, "denoise", "noisy"),

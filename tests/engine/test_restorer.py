@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from support import onnx_students
 
 from restorect_cli.engine import restorer as restore_module
+from restorect_cli.engine.options import RestoreOptions
 from restorect_cli.engine.prior import thumbnail
 from restorect_cli.engine.restorer import Restorer
 from restorect_cli.engine.runtime import Graph
@@ -35,7 +37,7 @@ def restorer(folder: str, **settings) -> Restorer:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("settings", [{}, {"steps": 4}, {"steps": 3, "solver": "heun"}, {"tile": 64, "steps": 2}])
+@pytest.mark.parametrize("settings", [{}, {"steps": 4}, {"steps": 3}, {"tile": 64, "steps": 2}])
 def test_the_identity_student_returns_the_same_values(student, size, settings):
     picture = image(*size)
     result = restorer(student(), **settings).restore(picture)
@@ -45,12 +47,12 @@ def test_the_identity_student_returns_the_same_values(student, size, settings):
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("steps", [1, 3])
-@pytest.mark.parametrize(("solver", "ensemble"), [("euler", 1), ("heun", 1), ("euler", 4)])
-def test_tiled_equals_whole(student, size, steps, solver, ensemble):
+@pytest.mark.parametrize("ensemble", [1, 4])
+def test_tiled_equals_whole(student, size, steps, ensemble):
     folder = student("reaching", halo_px=onnx_students.REACH_PX)
     picture = image(*size)
-    whole = restorer(folder, steps=steps, solver=solver, ensemble=ensemble).restore(picture)
-    tiled = restorer(folder, steps=steps, solver=solver, ensemble=ensemble, tile=40).restore(picture)
+    whole = restorer(folder, steps=steps, ensemble=ensemble).restore(picture)
+    tiled = restorer(folder, steps=steps, ensemble=ensemble, tile=40).restore(picture)
     np.testing.assert_allclose(tiled, whole, atol=2e-6)  # convolutions of other sizes sum in another order
     assert not np.allclose(whole, picture, atol=1e-3)
 
@@ -135,21 +137,8 @@ def test_bad_images(student, bad, words):
 @pytest.mark.parametrize(
     ("settings", "error"),
     [
-        ({"steps": 0}, UsageError),
-        ({"steps": 1.5}, UsageError),
-        ({"steps": "1"}, UsageError),
         ({"steps": 3}, UsageError),  # the student's max_steps is 2
-        ({"ensemble": 3}, UsageError),
-        ({"ensemble": 0}, UsageError),
-        ({"strength": 1.5}, UsageError),
-        ({"strength": float("nan")}, UsageError),
-        ({"solver": "rk4"}, UsageError),
-        ({"grid": "log"}, UsageError),
-        ({"device": "tpu"}, UsageError),
-        ({"threads": 0}, UsageError),
-        ({"threads": 100_000}, UsageError),
         ({"tile": 8}, UsageError),
-        ({"precision": "fp8"}, UsageError),
         ({"precision": "int8"}, ModelError),
         ({"device": "directml"}, DeviceError),
     ],
@@ -157,6 +146,30 @@ def test_bad_images(student, bad, words):
 def test_bad_settings(student, settings, error):
     with pytest.raises(error):
         restorer(student(max_steps=2), **settings)
+
+
+def test_options_as_one_value_or_as_keywords(student):
+    picture, folder = image(16, 16), student("halve")
+    options = RestoreOptions(model=folder, steps=2, device="cpu", threads=1)
+    whole = Restorer("denoise", options)
+    assert whole.options is options and restorer(folder, steps=2).options == options
+    np.testing.assert_array_equal(whole.restore(picture), restorer(folder, steps=2).restore(picture))
+    with pytest.raises(UsageError, match="steps are both given"):
+        Restorer("denoise", options, steps=2)
+    with pytest.raises(TypeError, match="solver"):
+        restorer(folder, solver="heun")
+
+
+def test_two_threads_may_share_one(student):
+    """Other pictures and sizes at the same time, by a network whose result depends on the whole picture."""
+    pictures = [image(90 + 7 * n, 120 - 5 * n) for n in range(4)]
+    folder = student("brighten")
+    shared = restorer(folder, steps=2, tile=64)
+    alone = [restorer(folder, steps=2, tile=64).restore(picture) for picture in pictures]
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(3):
+            for expected, result in zip(alone, pool.map(shared.restore, pictures), strict=True):
+                np.testing.assert_array_equal(result, expected)
 
 
 def test_a_folder_may_be_a_path(student):
@@ -173,7 +186,7 @@ def test_a_graph_with_other_inputs_is_no_student(student, tmp_path):
     (tmp_path / "identity-student" / "velocity.onnx").write_bytes(
         (tmp_path / "identity-student" / "prior.onnx").read_bytes()
     )
-    with pytest.raises(ModelError, match="a student's graph takes"):
+    with pytest.raises(ModelError, match="a model's graph takes"):
         restorer(folder)
 
 
@@ -201,7 +214,7 @@ def test_when_no_tile_fits_memory_one_line_says_so(student, monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr(restoring._velocity, "run", failing)
-    with pytest.raises(DeviceError, match="memory of device cpu"):
+    with pytest.raises(DeviceError, match="device cpu has too little memory"):
         restoring.restore(image(200, 200))
 
 
@@ -215,7 +228,8 @@ def test_a_smaller_budget_makes_smaller_tiles(student, monkeypatch):
         return original(self, feeds)
 
     monkeypatch.setattr(Graph, "run", recording)
-    restorer(student(), memory_budget_bytes=2_000_000).restore(image(300, 300))
+    monkeypatch.setattr(restore_module, "BUDGET_BYTES", 2_000_000)
+    restorer(student()).restore(image(300, 300))
     assert max(sizes) <= 2_000_000 / restore_module.BYTES_PER_PIXEL
 
 

@@ -103,15 +103,18 @@ def test_half_the_tile_after_a_memory_failure_gives_the_same_picture(fail_at, pa
 
 
 def test_a_small_picture_is_cut_after_a_failure_too():
-    picture = image(60, 60)
+    picture, failures = image(60, 60), 0
 
     def failing(window):
+        nonlocal failures
         if window.shape[0] * window.shape[1] > 40 * 40:
+            failures += 1
             raise MemoryError
         return reaching(window)
 
     result, last_tile_px = tiled(picture, [failing], tile_px=4096)
     assert 24 <= last_tile_px <= 32
+    assert failures == 1  # half of the window that failed, not of the tile that it could have been
     np.testing.assert_array_equal(result, whole(picture, [reaching]))
 
 

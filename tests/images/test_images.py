@@ -209,7 +209,7 @@ def test_jpeg_is_written_with_its_own_quality_and_sampling() -> None:
     for subsampling, is_subsampled in ((0, False), (2, True)):
         source = read(save(RGB, "jpeg", quality=83, subsampling=subsampling))
         again = read(encode(source)).meta
-        assert (again.jpeg_quality, again.jpeg_subsampled) == (83, is_subsampled)
+        assert (again.jpeg_quality, again.jpeg_sampling) == (83, (2, 2) if is_subsampled else (1, 1))
 
 
 def test_jpeg_quality_has_a_floor_and_can_be_set() -> None:
@@ -314,7 +314,7 @@ def test_no_resolution_is_made_up() -> None:
         assert read(encode(picture(noise(4, 4)), WriteOptions(format=target))).meta.dpi is None
 
 
-def test_iptc_captions_survive_and_other_photoshop_resources_go() -> None:
+def test_iptc_captions_survive_and_the_old_thumbnail_goes() -> None:
     records = b"\x1c\x02\x78\x00\x09A caption"
     resource = b"8BIM" + struct.pack(">HH", 0x040C, 0) + struct.pack(">I", 5) + b"thumb\0"
     resource += b"8BIM" + struct.pack(">HHI", 0x0404, 0, len(records)) + records
@@ -322,10 +322,10 @@ def test_iptc_captions_survive_and_other_photoshop_resources_go() -> None:
     plain = save(RGB, "jpeg")
     source = read(plain[:2] + b"\xff\xed" + struct.pack(">H", len(segment) + 2) + segment + plain[2:])
     assert source.meta.iptc == records
-    for target in ("jpeg", "tiff"):
+    for target in ("jpeg", "tiff", "png"):
         data = encode(source, WriteOptions(format=target))
         assert read(data).meta.iptc == records and b"thumb" not in data
-    assert "IPTC" in write_notes(source.meta, WriteOptions(format="png"))[0]
+    assert "IPTC" in write_notes(source.meta, WriteOptions(format="webp"))[0]
 
 
 def test_text_of_a_png_is_left_out_with_a_note() -> None:
@@ -381,7 +381,7 @@ def test_exif_editing_survives_any_bytes() -> None:
         mutated = bytearray(block[: rng.integers(0, len(block) + 1)])
         for _ in range(int(rng.integers(0, 6)) if mutated else 0):
             mutated[rng.integers(0, len(mutated))] = rng.integers(0, 256)
-        prepared = exif.prepare(bytes(mutated), True)
+        prepared, _ = exif.prepare(bytes(mutated), True)
         if prepared is not None:
             encode(picture(np.zeros((1, 1, 3), np.uint8), exif=prepared), WriteOptions(format="tiff", strip="gps"))
 
@@ -479,7 +479,6 @@ BAD: dict[str, tuple[bytes, str]] = {
     "infinity": (float_tiff(float("-inf")), "not numbers"),
     "far too bright": (float_tiff(3e38), "beyond ±1000"),
     "far too dark": (float_tiff(-1001), "beyond ±1000"),
-    "lab": (save(Image.new("LAB", (4, 4)), "tiff"), "this kind of Lab TIFF is not supported"),
     "32-bit integers": (save(Image.fromarray(np.zeros((4, 4), np.int32)), "tiff"), "of type int"),
 }
 
@@ -600,76 +599,6 @@ def test_reading_and_writing_the_same_file(tmp_path: Path) -> None:
         same_pixels(read(target), source)
 
 
-def test_new_files_have_ordinary_permissions(tmp_path: Path) -> None:
-    old = os.umask(0o027)
-    try:
-        write(picture(noise(5, 6)), tmp_path / "a.png")
-    finally:
-        os.umask(old)
-    assert (tmp_path / "a.png").stat().st_mode & 0o777 == 0o640
-
-
-@pytest.mark.parametrize("links", [True, False])
-def test_a_file_that_appears_at_the_last_moment_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
-) -> None:
-    target = tmp_path / "a.png"
-    if not links:
-        monkeypatch.setattr(os, "link", _no_links)
-    real = os.fsync
-
-    def fsync(descriptor: int) -> None:
-        target.write_bytes(b"theirs")
-        real(descriptor)
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    with pytest.raises(OutputError, match="exists already"):
-        write(picture(noise(5, 6)), target)
-    assert target.read_bytes() == b"theirs"
-    assert os.listdir(tmp_path) == ["a.png"]
-
-
-def _no_links(*_: object) -> None:
-    raise OSError(95, "Operation not supported")
-
-
-def test_file_systems_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "link", _no_links)
-    write(picture(noise(5, 6)), tmp_path / "a.png")
-    assert read(tmp_path / "a.png").meta.width == 6
-
-
-@pytest.mark.parametrize("call", ["write", "fsync", "link", "chmod"])
-@pytest.mark.parametrize("overwrite", [True, False])
-def test_a_full_disk_leaves_nothing_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, overwrite: bool
-) -> None:
-    def fail(*_: object) -> int:
-        raise OSError(28, "No space left on device")
-
-    target = tmp_path / "a.png"
-    if overwrite:
-        target.write_bytes(b"mine")
-    source = picture(noise(5, 6))
-    for name in ["link", "replace"] if call == "link" else [call]:
-        monkeypatch.setattr(os, name, fail)
-    with pytest.raises(OutputError, match="No space left on device"):
-        write(source, target, WriteOptions(overwrite=overwrite))
-    monkeypatch.undo()
-    assert os.listdir(tmp_path) == (["a.png"] if overwrite else [])
-    assert not overwrite or target.read_bytes() == b"mine"
-
-
-def test_an_interruption_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(_: int) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "fsync", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        write(picture(noise(5, 6)), tmp_path / "a.png")
-    assert os.listdir(tmp_path) == []
-
-
 def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code), *arguments],
@@ -680,64 +609,18 @@ def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_real_limit_on_file_size_leaves_nothing_behind(tmp_path: Path) -> None:
-    done = run_python(
-        """
-        import resource, sys, numpy as np
-        from restorect_cli.errors import OutputError
-        from restorect_cli.images import Meta, Picture, write
-        noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
-        try:
-            write(Picture(noise, None, Meta("png", 300, 300, 8)), sys.argv[1])
-        except OutputError as error:
-            print(error)
-        """,
-        str(tmp_path / "a.png"),
-    )
-    assert "File too large" in done.stdout and not done.stderr
-    assert os.listdir(tmp_path) == []
-
-
-def test_targets_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source, file = picture(noise(5, 6)), tmp_path / "file"
-    file.write_bytes(b"")
-    (tmp_path / "to-nowhere.png").symlink_to("no/real.png")
-    (tmp_path / "round.png").symlink_to("round.png")
-    (tmp_path / "locked").mkdir()
-    monkeypatch.setattr(os, "access", lambda path, mode: path.name != "locked")  # a superuser may write anywhere
+def test_a_target_that_cannot_be_written_is_reported_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(encoding, "encode", lambda *_: pytest.fail("the work was begun"))
-    for target, says in (
-        (tmp_path, "is a folder"),
-        (tmp_path / "no" / "a.png", "is not there"),
-        (file / "a.png", "Not a directory"),
-        (tmp_path / ("x" * 300 + ".png"), "too long"),
-        (Path("/dev/null"), "not a regular file"),
-        (tmp_path / "to-nowhere.png", "the folder .*no is not there"),
-        (tmp_path / "round.png", "symbolic links"),
-        (tmp_path / "locked" / "a.png", "no permission to write into the folder"),
+    (tmp_path / "there.png").touch()
+    for target, overwrite, says in (
+        (tmp_path / "no" / "a.png", True, "is not there"),
+        (tmp_path, True, "is a folder"),
+        (tmp_path / "there.png", False, "exists already"),
     ):
-        with pytest.raises(OutputError, match=says) as caught:
-            write(source, target, WriteOptions(overwrite=True))
-        assert "\n" not in str(caught.value)
-    with pytest.raises(OutputError, match="not a regular file"):
-        write(source, "/dev/null")
-    with pytest.raises(OutputError, match="exists already"):
-        write(source, tmp_path / "to-nowhere.png")
-    assert sorted(os.listdir(tmp_path)) == ["file", "locked", "round.png", "to-nowhere.png"]
-
-
-def test_a_link_to_nothing_yet_gets_its_file(tmp_path: Path) -> None:
-    (tmp_path / "link.png").symlink_to("real.png")
-    write(picture(noise(5, 6)), tmp_path / "link.png", WriteOptions(overwrite=True))
-    assert (tmp_path / "link.png").is_symlink() and read(tmp_path / "real.png").meta.width == 6
-
-
-def test_a_link_is_followed_when_overwriting(tmp_path: Path) -> None:
-    (tmp_path / "real.png").write_bytes(b"old")
-    (tmp_path / "link.png").symlink_to("real.png")
-    write(picture(noise(5, 6)), tmp_path / "link.png", WriteOptions(overwrite=True))
-    assert (tmp_path / "link.png").is_symlink() and read(tmp_path / "real.png").meta.width == 6
+        with pytest.raises(OutputError, match=says):
+            write(picture(noise(5, 6)), target, WriteOptions(overwrite=overwrite))
 
 
 # --- manners -------------------------------------------------------------------------------------------------------

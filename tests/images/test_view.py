@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from conftest import ADOBE_LIKE, DISPLAY_P3_LIKE, GREY_GAMMA_18, Array, gradient, noise, picture
 from PIL import ImageCms
+from support.cases import case
 
 from restorect_cli.errors import OutputError
 from restorect_cli.images import icc
 from restorect_cli.images import view as color
 from restorect_cli.images.picture import Picture
+from restorect_cli.images.reading import read
 from restorect_cli.images.view import WorkingView
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -85,6 +87,35 @@ def test_grey_is_repeated_and_the_mean_change_comes_back() -> None:
     assert (rows == rows[..., :1]).all()
     view.apply(0, rows + np.array([0.0, 30.0, 60.0], np.float32) / 255)
     assert (view.result().pixels == 130).all()
+
+
+@pytest.mark.parametrize("profile", [None, DISPLAY_P3_LIKE])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_grey_stored_as_rgb_stays_grey(dtype: str, profile: bytes | None, alpha: bool) -> None:
+    grey = np.repeat(gradient(70, 6, 1, dtype), 3, axis=2)
+    view = WorkingView(picture(grey, noise(70, 6, 1, dtype)[..., 0] if alpha else None, icc=profile))
+    tinted = view.window(0, 70, 0, 6) * np.float32((1, 0.8, 0.9)) + np.float32((0.05, 0.1, 0))
+    view.apply(0, tinted)
+    red, green, blue = np.moveaxis(view.result().pixels, 2, 0)
+    np.testing.assert_array_equal(red, green)
+    np.testing.assert_array_equal(red, blue)
+    assert not np.array_equal(red, grey[..., 0])
+
+
+def test_the_case_of_black_and_white_as_rgb() -> None:
+    source = read(case("bw-as-rgb-dark.png"))
+    view = WorkingView(source)
+    view.apply(0, view.window(0, view.height, 0, view.width) * np.float32((3, 2, 1)))
+    assert (np.ptp(view.result().pixels, axis=2) == 0).all()
+
+
+def test_one_coloured_pixel_makes_a_colour_picture() -> None:
+    pixels = np.repeat(gradient(200, 6, 1), 3, axis=2)
+    pixels[199, 5, 2] ^= 1
+    view = WorkingView(picture(pixels))
+    view.apply(0, view.window(0, 200, 0, 6) * np.float32((1, 0.5, 1)))
+    assert not np.array_equal(view.result().pixels[..., 0], view.result().pixels[..., 1])
 
 
 def test_change_is_divided_by_alpha_and_invisible_pixels_stay() -> None:
@@ -164,7 +195,8 @@ def test_srgb_profile_is_recognised_and_others_are_not() -> None:
     ("profile", "bands"), [(b"junk", 3), (b"", 1), (GREY_GAMMA_18, 3), (SRGB, 1), (SRGB[: len(SRGB) // 2], 3)]
 )
 def test_a_profile_that_does_not_fit_is_refused(profile: bytes, bands: int) -> None:
-    assert not icc.usable_profile(profile, bands)
+    with pytest.raises(icc.BadProfileError):
+        icc.Profile(profile, bands)
 
 
 @pytest.mark.parametrize(("y0", "shape"), [(1, (4, 5, 3)), (-1, (1, 5, 3)), (0, (4, 4, 3)), (0, (4, 5, 1))])

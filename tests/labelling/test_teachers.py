@@ -209,7 +209,7 @@ def test_a_command(tmp_path: Path):
     [
         ("prog {in}", "has no {out}"),
         ("absent-program {in} {out}", "there is no program absent-program"),
-        ("'prog {in} {out}", "cannot parse the command"),
+        ("'prog {in} {out}", "cannot be parsed"),
         ("absent.onnx", "teacher absent.onnx is not there"),
         (".", "teacher . is a folder"),
         ("self", "needs a task"),

@@ -45,7 +45,7 @@ def test_a_bare_word_is_a_name_and_no_folder(
         ("denoise", "xl", UsageError, "or a folder (written ./xl)"),
         (None, "s", UsageError, "is a size and needs a task"),
         ("derain", "denoise-s", UsageError, "made for denoise, not for derain"),
-        ("derain", "s", ModelError, "there is no student 'derain-s' yet: students here: denoise-s"),
+        ("derain", "s", ModelError, "there is no model 'derain-s' yet: installed: denoise-s"),
         ("denoise", "m", ModelError, "restorect models pull denoise-m"),
         ("denoise", "no/such/folder", ModelError, "model folder no/such/folder is not there"),
     ],
@@ -66,7 +66,9 @@ def test_damaged_weights_are_refused(weights: Path, harm: str) -> None:
         path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]) if harm == "flip" else data[:-1])
     with pytest.raises(ModelError) as caught:
         store.find("denoise")
-    assert "velocity.onnx" in str(caught.value) and "restorect models pull denoise-s --force" in str(caught.value)
+    assert "velocity.onnx" in str(caught.value) and "restorect models pull denoise-s --repo OWNER/NAME --force" in str(
+        caught.value
+    )
     assert store.find("denoise", check=False).spec.name == "denoise-s"
 
 
@@ -77,7 +79,8 @@ def test_register_writes_a_row_that_verifies(tmp_path: Path) -> None:
     assert set(entry.files) == {"prior", "velocity", "velocity-int8", "card"}
     assert entry.files["velocity-int8"].bytes == 4 and entry.quality[0].value == 20.17
     assert store.load_manifest(tmp_path).students == (entry,)
-    store.verify(entry, tmp_path)
+    for student in store._students(tmp_path, store.load_manifest(tmp_path), "shipped"):
+        store.verify_student(student)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
@@ -90,10 +93,10 @@ def test_register_again_replaces(tmp_path: Path) -> None:
 def test_register_refuses_what_does_not_belong_together(tmp_path: Path) -> None:
     folder = write_student(tmp_path)
     folder.rename(tmp_path / "other-name")
-    with pytest.raises(ModelError, match="name the folder like the student"):
+    with pytest.raises(ModelError, match="rename the folder to denoise-s"):
         store.register(tmp_path / "other-name")
     (write_student(tmp_path, "derain-s") / "prior.onnx").replace(tmp_path / "other-name" / "prior.onnx")
-    with pytest.raises(ModelError, match="belong to different students"):
+    with pytest.raises(ModelError, match="belong to different models"):
         store.register(tmp_path / "other-name")
 
 
@@ -105,12 +108,17 @@ def test_higher_version_counts_and_fetched_wins_a_tie(weights: Path) -> None:
     assert store.find("denoise").origin == "shipped"
     store.register(write_student(pulled, version="3"))
     assert store.find("denoise").origin == "pulled"
+    store.register(write_student(weights, version="10"))
+    assert store.find("denoise").origin == "shipped"  # ten is more than three, though not as text
 
 
-def test_listed_student_without_files_can_be_pulled(weights: Path) -> None:
+def test_listed_model_without_files_can_be_pulled(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_weights(weights, "denoise-m")
     (weights / "denoise-m").rename(weights / "elsewhere")
-    with pytest.raises(ModelError, match="restorect models pull denoise-m"):
+    with pytest.raises(ModelError, match="restorect models pull denoise-m --repo OWNER/NAME$"):
+        store.find("denoise", "m")
+    monkeypatch.setenv("RESTORECT_HUB", "me/mine")
+    with pytest.raises(ModelError, match="restorect models pull denoise-m$"):
         store.find("denoise", "m")
     assert list(store.known()) == ["denoise-m", "denoise-s"]
     assert [student.spec.name for student in store.installed()] == ["denoise-s"]

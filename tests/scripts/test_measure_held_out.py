@@ -13,7 +13,7 @@ from restorect_cli.bench.metrics import psnr
 from restorect_cli.training.pictures import load_pictures
 from restorect_cli.training.scenes import split
 
-from .conftest import ROOT, load_script
+from .conftest import load_script
 
 RECIPE = """
 task = "low-light"
@@ -28,8 +28,7 @@ weight = 1
 
 
 @pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(ROOT / "scripts")  # it imports measure_quality
+def script() -> ModuleType:
     return load_script("measure_held_out")
 
 

@@ -17,15 +17,14 @@ from restorect_cli.training.ranks import Ranks
 from restorect_cli.training.stages.stage import Tensors
 from restorect_cli.training.stages.teaching import Teaching
 
-from .conftest import ROOT, load_script
+from .conftest import load_script
 
 SOURCE = SourceRecipe(folder="pairs", degrade="pair", weight=1)
 RECIPE = Recipe(task="low-light", net="teacher-tiny", source=(SOURCE,), iterations=1)
 
 
 @pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(ROOT / "scripts")  # it imports measure_quality
+def script() -> ModuleType:
     return load_script("measure_teacher")
 
 

@@ -1,11 +1,12 @@
 """A small Hugging Face hub on loopback: enough of the protocol for `models pull`, with faults to order.
 
 Serves HEAD and ranged GET of `/<owner>/<repo>/resolve/<revision>/<path>` with the hub's own headers
-(X-Repo-Commit, ETag, X-Error-Code). Faults, per path: "wrong" (other bytes of the same length),
-"missing" (404), "error" (500), and `cuts[path]`: the connection breaks that many times, half-way each time.
+(X-Repo-Commit, ETag, X-Error-Code). Faults, per path: "wrong" (other bytes of the same length), "missing" (404),
+"error" (500), "stalls" (no answer), "anonymous" (no commit in the answer), and `cuts[path]`: the connection breaks
+that many times, half-way each time.
 
-With `storage`, another server of the same kind, file contents are answered by a redirect to that one, as the
-real hub does; the manifest, a small file, is sent at once.
+With `storage`, another server of the same kind, file contents are answered by a redirect to that one, with
+X-Linked-Size and X-Linked-ETag, as the real hub does; the manifest, a small file, is sent at once.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ class HubServer:
         self.cuts: Counter[str] = Counter()
         self.requests: list[tuple[str, str, str | None]] = []  # method, path, Range
         self.tokens: list[str | None] = []  # the Authorization header of each
+        self.agents: set[str | None] = set()  # the User-Agent headers
+        self.revisions: dict[str, set[str]] = {}  # that each path was asked for at
+        self._closing = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -48,6 +52,7 @@ class HubServer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._closing.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -71,15 +76,21 @@ class HubServer:
                 wanted = self.headers.get("Range")
                 hub.requests.append((self.command, name, wanted))
                 hub.tokens.append(self.headers.get("Authorization"))
+                hub.agents.add(self.headers.get("User-Agent"))
+                hub.revisions.setdefault(name, set()).add(revision)
                 if revision not in ("main", hub.commit):
                     return self._refuse(404, "RevisionNotFound")
                 fault = hub.faults.get(name)
+                if fault == "stalls":
+                    hub._closing.wait(60)
+                    self.close_connection = True
+                    return None
                 if fault == "error":
                     return self._refuse(500, "")
                 if fault == "missing" or not (hub.root / name).is_file():
                     return self._refuse(404, "EntryNotFound")
                 if hub.storage is not None and name != "manifest.json":
-                    return self._redirect(f"{hub.storage.endpoint}{prefix}{hub.commit}/{name}")
+                    return self._redirect(f"{hub.storage.endpoint}{prefix}{hub.commit}/{name}", hub.root / name)
                 self._send(name, wanted, fault, with_body)
 
             def _send(self, name: str, wanted: str | None, fault: str | None, with_body: bool) -> None:
@@ -91,7 +102,8 @@ class HubServer:
                 if wanted:
                     self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
                 self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()}"')
-                self.send_header("X-Repo-Commit", hub.commit)
+                if fault != "anonymous":
+                    self.send_header("X-Repo-Commit", hub.commit)
                 self.send_header("Content-Length", str(len(data) - start))
                 self.end_headers()
                 if not with_body:
@@ -103,9 +115,11 @@ class HubServer:
                     self.close_connection = True
                 self.wfile.write(rest)
 
-            def _redirect(self, address: str) -> None:
+            def _redirect(self, address: str, file: Path) -> None:
                 self.send_response(302)
                 self.send_header("Location", address)
+                self.send_header("X-Linked-Size", str(file.stat().st_size))
+                self.send_header("X-Linked-ETag", f'"{hashlib.sha256(file.read_bytes()).hexdigest()}"')
                 self.send_header("X-Repo-Commit", hub.commit)
                 self.send_header("Content-Length", "0")
                 self.end_headers()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,22 @@ def test_a_checkpoint_of_another_format_is_refused(data: Path, recipe: Recipe, t
     torch.save(state | {"format": state["format"] + 1}, run / "checkpoint.pt")
     with pytest.raises(InputError, match="another version of restorect wrote it"):
         Trainer(recipe, data, run, threads=1, resume=True)
+
+
+class RunsCode:
+    """What a damaged or hostile checkpoint may hold: loading it calls a function."""
+
+    def __init__(self, proof: Path) -> None:
+        self.proof = proof
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.proof),)
+
+
+def test_a_checkpoint_runs_no_code(data: Path, recipe: Recipe, tmp_path: Path):
+    run = tmp_path / "run"
+    run.mkdir()
+    torch.save({"format": RunsCode(tmp_path / "proof")}, run / "checkpoint.pt")
+    with pytest.raises(InputError, match="cannot read checkpoint"):
+        Trainer(recipe, data, run, threads=1, resume=True)
+    assert not (tmp_path / "proof").exists()

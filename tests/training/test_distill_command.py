@@ -112,7 +112,7 @@ def test_weights_of_another_net_are_no_start(distill: Distill):
 
 def test_a_run_that_goes_on_has_its_start_already(distill: Distill):
     code, _, err = distill("--resume", "--init", "absent")
-    assert code == 2 and "not from those of --init: leave one out" in err and len(err.splitlines()) == 1
+    assert code == 2 and "name different weights to start from: leave one out" in err and len(err.splitlines()) == 1
 
 
 def test_a_dry_run_tells_the_plan_and_writes_nothing(distill: Distill):

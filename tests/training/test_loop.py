@@ -50,6 +50,15 @@ def test_log_has_losses_and_validation(data: Path, recipe: Recipe, tmp_path: Pat
     assert set(records[-2].get("validation", records[-1].get("validation"))) == {"photos:gaussian", "pairs:pair"}
 
 
+def test_the_averaged_weights_are_validated(data: Path, recipe: Recipe, tmp_path: Path):
+    trainer = Trainer(recipe, data, tmp_path / "run", threads=1)
+    before = trainer.validate()
+    with torch.no_grad():
+        for weight in trainer.model.parameters():
+            weight.zero_().add_(1)
+    assert trainer.validate() == before
+
+
 def test_a_loss_that_is_not_a_number_stops_and_keeps_the_checkpoint(data: Path, recipe: Recipe, tmp_path: Path):
     trainer = Trainer(recipe, data, tmp_path / "run", threads=1)
     trainer.train(time_limit=0.0)

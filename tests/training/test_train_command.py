@@ -257,12 +257,12 @@ def test_a_folder_that_cannot_be_written(train: Train):
         (["r.toml", "--recipe", "r.toml"], 2, "two recipes are named, r.toml and r.toml"),
         (["r.toml", "--task", "derain"], 2, "recipe r.toml is for low-light, not derain"),
         (["r.toml", "--net", "m"], 2, "recipe r.toml trains student-tiny, not student-m"),
-        (["--task", "deblur"], 2, "unknown task 'deblur'"),
-        (["--task", "derain", "--net", "huge"], 2, "unknown net 'student-huge'"),
+        (["--task", "deblur"], 2, "'deblur' is not one of 'low-light'"),
+        (["--task", "derain", "--net", "huge"], 2, "'huge' is not one of 'student-s'"),
         ([], 2, "no recipe is named and the data folder holds none: say --task"),
         (["denoise-x"], 2, "unknown recipe 'denoise-x'"),
         (["r.toml", "--init", "absent"], 1, "cannot start from absent"),
-        (["r.toml", "--init", "absent", "--resume"], 2, "not from those of --init: leave one out"),
+        (["r.toml", "--init", "absent", "--resume"], 2, "name different weights to start from: leave one out"),
         (["r.toml", "--time-limit", "-1"], 2, "--time-limit"),
     ],
 )
@@ -310,7 +310,7 @@ def test_an_interrupted_run_is_saved_and_goes_on(train: Train, monkeypatch: pyte
     monkeypatch.setattr(PairStream, "batch", interrupted)
     result = train()
     assert signal.getsignal(number) is before
-    line = "restorect: error: interrupted at iteration 3 of 6, all saved in run: continue with --resume\n"
+    line = "restorect: error: interrupted at iteration 3 of 6, everything is saved in run: continue with --resume\n"
     assert (result.code, result.err) == (130, line)
     assert Path("run/loss.png").is_file()
     assert train("--resume").code == 0

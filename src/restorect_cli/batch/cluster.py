@@ -12,47 +12,49 @@ import threading
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import CancelledError
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
-from .. import __version__
-from ..engine.runtime import check_threads
+from .._version import __version__
+from ..engine.runtime import threads_to_run
 from ..errors import DeviceError, OutputError, RestorectError, UsageError
-from ..files import Repairer, Settings
-from ..one_line import folded
+from ..extras import how_to_install
+from ..files import Repairer, RepairSettings
+from ..one_line import first_line, folded
+from ..signals import handling
 from .work import STAGES, Result, Work, do, threads_each
 
-PER_THREAD = 2  # images waiting at a worker, so that it never waits for us
+PER_THREAD = 2  # images queued at a worker, so it never waits for the next
 _CONNECT_SECONDS = 20
 _LOOK_UP_SECONDS = 0.5
 
 _ADDRESS = re.compile(r"local:[1-9]\d{0,2}|(?!local:)((tcp|tls|ucx|ws|wss)://)?[^/:]\S*:\d+")
 
-# dask.distributed says little of its types
+# dask.distributed has few type annotations
 Client = Any
 Future = Any
 
 
 class Cluster:
-    """Workers behind a scheduler, as the pipeline is used.
+    """Runs work on the workers of a scheduler; used like `Pipeline`.
 
     address: of a scheduler ("tcp://host:8786"), or "local:N" to start one here with N workers.
-    started: told of every image when it is sent away, which is before any worker writes it.
-    announce: told of every image when a worker begins with it, from another thread and a moment late.
-    stopping: when it is set nothing more is sent; workers finish what they have begun, the rest has no result.
-    dropped: told of every image that was sent away and then, for that reason, never begun.
+    started: called for every image when it is sent, before any worker writes it.
+    announce: called for every image when a worker begins it, from another thread and a moment late.
+    stopping: when it is set, nothing more is sent; workers finish what they have begun, the rest has no result.
+    dropped: called for every image that was sent but, because of `stopping`, never begun.
 
-    Raises UsageError where the extra is missing or the address cannot be meant, DeviceError where the scheduler does
-    not answer, has no workers, or has some that cannot do the work.
+    Raises UsageError if the extra is missing or the address cannot be parsed, DeviceError if the scheduler does not
+    answer, has no workers, or has workers that cannot do the work.
     """
 
     def __init__(
         self,
         address: str,
-        settings: Settings,
+        settings: RepairSettings,
         folders: list[str],
         started: Callable[[Work], None],
         stopping: threading.Event,
@@ -60,25 +62,25 @@ class Cluster:
         dropped: Callable[[Work], None] = lambda work: None,
     ) -> None:
         if find_spec("distributed") is None:
-            raise UsageError("--scheduler needs dask.distributed", "pip install 'restorect[cluster]'")
+            raise UsageError("--scheduler needs dask.distributed", how_to_install("cluster"))
         if not _ADDRESS.fullmatch(address):
-            raise UsageError(f"cannot understand the scheduler '{address}'", "write tcp://host:8786, or local:4")
+            raise UsageError(f"cannot parse --scheduler '{address}'", "write tcp://host:8786, or local:4")
         self._settings, self._stopping = settings, stopping
         self._started, self._announce, self._dropped = started, announce, dropped
-        self._name = f"restorect-{uuid.uuid4().hex}"  # of this run, among others that may have the same workers
+        self._name = f"restorect-{uuid.uuid4().hex}"  # of this run; other runs may use the same workers
         self._own: Any = None
         self._client = self._connect(address)
         self.busy_seconds = dict.fromkeys(STAGES, 0.0)
         self._check(folders)
 
     def run(self, works: Iterator[Work]) -> Generator[Result, None, None]:
-        """Results in the order in which they are finished. An image whose worker dies is done by another.
+        """Results in the order in which they finish. If a worker dies, another does its image.
 
         Raises the RestorectError that ended the run.
         """
         finished: queue.SimpleQueue[Future] = queue.SimpleQueue()
         under_way: dict[str, tuple[Work, Future]] = {}
-        more, told = True, False
+        more, stopped = True, False
         self._client.subscribe_topic(self._name, lambda event: self._announce_key(event[1], under_way))
         try:
             while more or under_way:
@@ -87,9 +89,9 @@ class Cluster:
                     more = work is not None
                     if work is not None:
                         self._submit(work, under_way, finished)
-                if self._stopping.is_set() and not told:
-                    more, told = False, True
-                    self._tell_workers()
+                if self._stopping.is_set() and not stopped:
+                    more, stopped = False, True
+                    self._stop_workers()
                 try:
                     future = finished.get(timeout=_LOOK_UP_SECONDS)
                 except queue.Empty:
@@ -113,9 +115,9 @@ class Cluster:
         if key in under_way:  # perhaps finished already
             self._announce(under_way[key][0])
 
-    def _tell_workers(self) -> None:
-        """They begin no more. They decide themselves: here nobody knows for certain what they have begun meanwhile."""
-        with suppress(OSError):  # the scheduler is gone, as the images under way will tell
+    def _stop_workers(self) -> None:
+        """Let workers begin no more images. Only they know for certain what they have begun meanwhile."""
+        with suppress(OSError):  # the scheduler is gone, which the images under way will report
             self._client.run(_begin_no_more, self._name, on_error="ignore")
 
     def _result(self, work: Work, future: Future) -> Result | None:
@@ -150,13 +152,14 @@ class Cluster:
 
         connect: Any = distributed.Client
         local: Any = distributed.LocalCluster
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # a worker that dies is no matter for ten lines
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # else a worker that dies prints ten lines
         try:
             if address.startswith("local:"):
                 workers = int(address.partition(":")[2])
-                threads = max(1, check_threads(self._settings.threads) // workers)
-                self._settings = replace(self._settings, threads=threads)
-                with _ignoring_interrupts():
+                threads = threads_to_run(self._settings.restore.threads) // workers
+                self._settings = self._settings.with_threads(max(1, threads))
+                # a terminal sends Ctrl-C to all processes, but the workers must finish their images
+                with handling(signal.SIGINT, signal.SIG_IGN):
                     self._own = local(
                         n_workers=workers,
                         threads_per_worker=1,
@@ -167,13 +170,12 @@ class Cluster:
             client.wait_for_workers(1, timeout=_CONNECT_SECONDS)
         except (OSError, TimeoutError) as error:
             self._stop_own()
-            first = (str(error).splitlines() or [type(error).__name__])[0]
-            problem = f"the scheduler {address} cannot be used ({first})"
+            problem = f"the scheduler {address} cannot be used ({first_line(error)})"
             raise DeviceError(problem, "check its address, and that it has workers") from None
         return client
 
     def _check(self, folders: list[str]) -> None:
-        """Every worker has this version of us and sees the folders. Raises DeviceError."""
+        """Raise DeviceError unless every worker has this version of restorect and sees the folders."""
         try:
             answers = self._client.run(_look_around, folders)
         except ModuleNotFoundError as error:
@@ -198,19 +200,6 @@ class Cluster:
             self._own = None
 
 
-@contextmanager
-def _ignoring_interrupts() -> Iterator[None]:
-    """Processes started meanwhile ignore Ctrl-C, which a terminal sends to all: they have images in hand to finish."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 # --- on the worker -------------------------------------------------------------------------------------------------
 
 
@@ -221,15 +210,14 @@ def _begin_no_more(run: str) -> None:
     _ended.add(run)
 
 
-def _do(work: Work, settings: Settings, run: str) -> Result | RestorectError | None:
-    """The result, or what ends the run; never raised, for errors on their way through Dask can get lost.
+def _do(work: Work, settings: RepairSettings, run: str) -> Result | RestorectError | None:
+    """The result, or the error that ends the run; not raised, because Dask can lose errors on the way.
 
-    None where the run is stopping. A worker that died after its file had taken its name leaves it to the next one, who
-    replaces it.
+    None if the run is stopping. A worker may have died after its file took its name, so the next one may replace it.
     """
     if run in _ended:
         return None
-    _tell_begun(run)
+    _report_begun(run)
     try:
         return do(replace(work, item=replace(work.item, replace=True)), _repairer(settings))
     except RestorectError as error:
@@ -239,7 +227,7 @@ def _do(work: Work, settings: Settings, run: str) -> Result | RestorectError | N
         return RestorectError(f"{work.source}: {what} on worker {socket.gethostname()}", "please report it")
 
 
-def _tell_begun(run: str) -> None:
+def _report_begun(run: str) -> None:
     from distributed import get_worker
 
     worker: Any = get_worker()
@@ -247,12 +235,12 @@ def _tell_begun(run: str) -> None:
 
 
 @lru_cache(maxsize=1)
-def _repairer(settings: Settings) -> Repairer:
-    """One for all threads of a worker."""
+def _repairer(settings: RepairSettings) -> Repairer:
+    """One Repairer for all threads of a worker."""
     from distributed import get_worker
 
     at_once = get_worker().state.nthreads
-    return Repairer(replace(settings, threads=threads_each(check_threads(settings.threads), at_once)))
+    return Repairer(settings.with_threads(threads_each(threads_to_run(settings.restore.threads), at_once)))
 
 
 def _look_around(folders: list[str]) -> tuple[str, list[str]]:

@@ -1,4 +1,4 @@
-"""Would an image come out the same today? A hash of all that decides about the pixels and the file."""
+"""Hashes everything that decides the pixels and the file, to know whether a result would be the same today."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from ..files import AUTO, AUTO_TASKS, Settings
+from ..files import AUTO, AUTO_TASKS, RepairSettings
+from ..images.picture import ReadOptions
 from ..models import store
 from ..names import SIZES
 
+_SAME_PICTURE = {"model", "device", "threads", "tile"}  # the hashes of the weights identify the model
+_SAME_CONTENT = {"overwrite", "keep_times"}
 
-def student_hash(student: store.Student) -> str:
-    """SHA-256 over the graphs of a student: another hash, other weights."""
+
+def model_hash(student: store.InstalledModel) -> str:
+    """SHA-256 over the graphs of a model: other weights, another hash."""
     graphs = [path for path in (student.prior, student.velocity, student.velocity_int8) if path is not None]
     if student.entry is not None:  # the store has compared the files with these
         records = student.entry.files
@@ -23,25 +28,28 @@ def student_hash(student: store.Student) -> str:
     return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
-def students(settings: Settings) -> dict[str, str]:
-    """Name and hash of every student that these settings may use. Raises ModelError, UsageError."""
-    if settings.task == AUTO and settings.model in SIZES:
-        wanted = {f"{task}-{settings.model}" for task in AUTO_TASKS}
+def models(settings: RepairSettings) -> dict[str, str]:
+    """Name and hash of every model that these settings may use. Raises ModelError, UsageError."""
+    model = settings.restore.model
+    if settings.task == AUTO and model in SIZES:
+        wanted = {f"{task}-{model}" for task in AUTO_TASKS}
         found = [student for student in store.installed() if student.spec.name in wanted]
     else:
-        found = [store.find(None if settings.task == AUTO else settings.task, settings.model, check=False)]
-    return {student.spec.name: student_hash(student) for student in found}
+        found = [store.find(None if settings.task == AUTO else settings.task, model, check=False)]
+    return {student.spec.name: model_hash(student) for student in found}
 
 
-def settings_hash(settings: Settings, hashes: dict[str, str]) -> str:
-    """SHA-256 of the settings and students. Threads, tiles and the device are left out: the picture stays the same."""
+def settings_hash(settings: RepairSettings, hashes: dict[str, str]) -> str:
+    """SHA-256 of the models' weights and of the settings that can change the picture."""
     decides = {
         "task": settings.task,
-        "steps": settings.steps,
-        "ensemble": settings.ensemble,
-        "strength": settings.strength,
-        "precision": settings.precision,
-        "write": {name: value for name, value in asdict(settings.write).items() if name != "overwrite"},
+        **_but_for(_SAME_PICTURE, asdict(settings.restore)),
+        "write": _but_for(_SAME_CONTENT, asdict(settings.write)),
         "students": hashes,
+        **({"read": asdict(settings.read)} if settings.read != ReadOptions() else {}),  # so that older records hold
     }
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+
+def _but_for(names: set[str], values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in names}

@@ -1,7 +1,7 @@
 """Temporary files of a batch, and the removal of those that a killed run left behind.
 
-A name tells whose it is: `.restorect-batch-<hash of the output's name>-<random>.part`. So runs that share an output
-folder, each with its own part of the images, never remove each other's.
+A name says whose it is: `.restorect-batch-<hash of the output's name>-<random>.part`. So runs that share an output
+folder, each with its own part of the images, never remove each other's files.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ def owner(output: str) -> str:
 
 
 def temporary_prefix(output: str) -> str:
-    """How the temporary file of an output begins; of constant length, however long that name is."""
+    """The prefix of an output's temporary file; its length does not depend on the output's name."""
     return f".restorect-batch-{owner(output)}-"
 
 
 def sweep(folder: Path, owners: Collection[str] | None = None) -> int:
-    """Remove temporary files below `folder`, of these owners only (None: of all); returns how many there were."""
+    """Remove temporary files of these owners (None: of all) below `folder`; returns how many."""
     count = 0
     for place, _, names in os.walk(folder):
         for name in names:

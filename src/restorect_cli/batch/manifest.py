@@ -1,8 +1,7 @@
 """What became of every image: an append-only file of JSON lines in the output folder.
 
-Four kinds of lines: "started" before an output is written, "done" and "failed" after, "dropped" where that was called
-off. A run that is killed leaves at worst a torn last line, which is ignored, and an image that was started and never
-done, which is made anew.
+Four kinds of lines: "started" before an output is written, "done" or "failed" after it, "dropped" if it was cancelled.
+A killed run leaves at worst a torn last line, which is ignored, and a started image, which is restored again.
 """
 
 from __future__ import annotations
@@ -55,12 +54,12 @@ class Record:
 
 
 class Past:
-    """What earlier runs left behind, by name; the last line counts."""
+    """The records of earlier runs, by name; the last line counts."""
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
-        self.inputs: dict[str, Record] = {}  # the last word on an image
-        self.done: dict[str, Record] = {}  # by output: who wrote it last
-        self.interrupted: dict[str, Record] = {}  # by output: started, and never heard of again
+        self.inputs: dict[str, Record] = {}  # the last line about an image
+        self.done: dict[str, Record] = {}  # by output: the last to write it
+        self.interrupted: dict[str, Record] = {}  # by output: started, and never finished
         for record in records:
             self.add(record)
 
@@ -76,20 +75,20 @@ class Past:
 
 
 def manifest_path(output: Path, shard: Shard) -> Path:
-    """The manifest of a run; parts of a job array have one each, for appending from several machines is not safe."""
+    """The manifest of a run; each part of a job array has its own, because several machines cannot append safely."""
     part = "" if shard.count == 1 else f".{shard.number}-of-{shard.count}"
     return output / f".restorect{part}.jsonl"
 
 
 def load_past(path: Path, output: Path) -> Past:
-    """All that the manifests in the output folder and the one at `path` tell. Raises OutputError."""
+    """The records of all manifests in the output folder and of the one at `path`. Raises OutputError."""
     beside = sorted(output.glob(".restorect*.jsonl"), key=_modified)
     others = [other for other in beside if not _is_same(other, path)]
     return Past(record for each in (*others, path) for record in read_records(each))
 
 
 def read_records(path: Path) -> list[Record]:
-    """The lines of a manifest; none where there is no file. Torn lines are left out. Raises OutputError."""
+    """The lines of a manifest; none if there is no file. Torn lines are left out. Raises OutputError."""
     try:
         lines = path.read_bytes().splitlines()
     except FileNotFoundError:
@@ -101,10 +100,10 @@ def read_records(path: Path) -> list[Record]:
     return [record for line in lines if (record := _parse(line)) is not None]
 
 
-class Manifest:
+class RunManifest:
     """A manifest open for appending, held by one run at a time.
 
-    Raises OutputError where it cannot be opened or another run holds it, DiskFullError where a line does not fit.
+    Raises OutputError if it cannot be opened or another run holds it, DiskFullError if a line does not fit.
     """
 
     def __init__(self, path: Path) -> None:
@@ -122,9 +121,9 @@ class Manifest:
         self._end_torn_line()
 
     def append(self, record: Record) -> None:
-        """One line, in the file when this returns."""
+        """Add one line, which is in the file when this returns."""
         line = {name: value for name, value in asdict(record).items() if value not in ("", ())}
-        self._write(json.dumps(line).encode() + b"\n")  # ASCII: names in no encoding are escaped, and come back
+        self._write(json.dumps(line).encode() + b"\n")  # ASCII: names in no encoding are escaped, and read back
 
     def close(self) -> None:
         self._file.close()
@@ -168,11 +167,11 @@ def _is_same(one: Path, other: Path) -> bool:
 
 
 def _lock(file: BinaryIO) -> None:
-    """Hold the file until it is closed or the process ends, however it ends. Raises OSError where it is held."""
+    """Hold the file until it is closed or the process ends. Raises OSError if it is held already."""
     if os.name == "nt":
         import msvcrt
 
-        file.seek(1 << 40)  # far behind the text: a locked range cannot be read by others
+        file.seek(1 << 40)  # far behind the text, because others cannot read a locked range
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
         return
     import fcntl
@@ -182,4 +181,4 @@ def _lock(file: BinaryIO) -> None:
     except OSError as error:
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
             raise
-        # a file system without locks: nothing can be known
+        # a file system without locks: run without one

@@ -1,8 +1,8 @@
-"""Decode, restore and encode of many images at the same time, in threads with bounded queues.
+"""Decode, restore and encode of many images at the same time, in threads.
 
-The codecs, numpy's loops and ONNX Runtime let go of the interpreter, so threads suffice and every network is loaded
-once. Memory is bounded twice: by the length of the queues, and by the pixels under way, so that a huge image waits
-until it is alone.
+The codecs, numpy's loops and ONNX Runtime release the interpreter, so threads suffice and every network is loaded
+once. Memory is bounded twice: by the number of threads, and by the pixels under way, so a huge image waits until it
+is alone.
 """
 
 from __future__ import annotations
@@ -11,43 +11,30 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from contextlib import AbstractContextManager, contextmanager
 
-from ..files import Decoded, Outcome, Repairer
+from ..files import Repairer
 from ..images.vips import pyvips
 from . import work as steps
-from .work import ImageError, Restored, Result, Work
+from .work import STAGES, ImageError, Result, Work
 
 MOST_PIXELS = 100_000_000
 """Under way at once. Each takes 6 bytes (8 bits, before and after), or 12 with 16 bits."""
 
-_LOOK_UP_SECONDS = 0.5  # how often a wait is interrupted, where signals cannot do it (Windows)
-_TIDY_SECONDS = 10.0  # for files being written when the run is broken off
-
-_In = TypeVar("_In")
-_Out = TypeVar("_Out")
-
-
-@dataclass(frozen=True)
-class _Piece(Generic[_In]):
-    """Work and what has been made of it so far."""
-
-    work: Work
-    value: _In
-    seconds: float = 0.0
-    pixels: int = 0  # counted as under way
+_LOOK_UP_SECONDS = 0.5  # how often a wait wakes up, because signals cannot interrupt it on Windows
+_IN_HAND = 5  # images for each job: one in each stage, and one that waits between each two
+_TIDY_SECONDS = 10.0  # for files being written when the run is aborted
 
 
 class Pipeline:
     """Runs work with one Repairer, `jobs` images at a time in each stage.
 
-    for result in pipeline.run(works): ...     in the order in which they are finished
+    for result in pipeline.run(works): ...     in the order in which they finish
 
-    started: told of every image before its file is written, from several threads.
+    started: called for every image before its file is written, from several threads.
     stopping: when it is set nothing new is begun; images being restored or written are finished, those only decoded
-        are dropped without a result.
-    announce: told of every image when the network begins with it, from several threads.
+        are dropped without a result. Set by a run that ends.
+    announce: called for every image when the network begins it, from several threads.
     """
 
     def __init__(
@@ -62,41 +49,30 @@ class Pipeline:
         self._started, self._announce = started, announce
         self._results: queue.SimpleQueue[Result | Exception | None] = queue.SimpleQueue()
         self._broken_off = threading.Event()  # what is in hand is dropped too
+        self._decoding, self._restoring, self._encoding = Places(jobs), Places(jobs), Places(jobs)
         self._room = PixelBudget(MOST_PIXELS)
-        self._counting = threading.Lock()
-        self.busy_seconds = dict.fromkeys(steps.STAGES, 0.0)
+        self._taking = threading.Lock()
+        self.busy_seconds = dict.fromkeys(STAGES, 0.0)
 
     def run(self, works: Iterator[Work]) -> Generator[Result, None, None]:
         """Raises the error that ended the run (DiskFullError, ModelError, …), after what is being written is whole."""
         pyvips.cache_set_max(0)  # else libvips keeps the last hundred operations with their pixels
-        feed = _Feed(works, self._stopping)
-        decoded: _Belt[Decoded] = _Belt(self._jobs)
-        restored: _Belt[Restored] = _Belt(self._jobs)
-        threads = [
-            thread
-            for _ in range(self._jobs)
-            for thread in (
-                self._thread("decode", feed.take, self._decode, self._admitted(decoded.put), decoded.close),
-                self._thread(
-                    "restore", self._unless_stopping(decoded.take), self._restore, restored.put, restored.close
-                ),
-                self._thread("encode", restored.take, self._encode, self._deliver, lambda: self._results.put(None)),
-            )
+        threads = [  # daemons: those of a ThreadPoolExecutor would make a second Ctrl-C wait for the network
+            threading.Thread(target=self._work_off, args=(works,), daemon=True) for _ in range(_IN_HAND * self._jobs)
         ]
         for thread in threads:
             thread.start()
         try:
-            yield from self._collect()
+            yield from self._collect(len(threads))
         finally:
-            self._broken_off.set()
-            self._stopping.set()
+            self._break_off()
             deadline = time.monotonic() + _TIDY_SECONDS
             for thread in threads:
                 thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _collect(self) -> Iterator[Result]:
-        """Results until every encoder has ended; then the first error that ended the run, if one did."""
-        running, fatal = self._jobs, None
+    def _collect(self, running: int) -> Iterator[Result]:
+        """Results until every thread has ended; then the first error that ended the run, if one did."""
+        fatal = None
         while running:
             try:
                 result = self._results.get(timeout=_LOOK_UP_SECONDS)
@@ -105,95 +81,93 @@ class Pipeline:
             if result is None:
                 running -= 1
             elif isinstance(result, Result):
+                for stage, seconds in result.busy_seconds.items():
+                    self.busy_seconds[stage] += seconds
                 yield result
             else:
                 fatal = fatal or result
         if fatal is not None:
             raise fatal
 
-    def _thread(
-        self,
-        stage: str,
-        take: Callable[[], _Piece[_In] | None],
-        step: Callable[[_Piece[_In]], _Piece[_Out]],
-        put: Callable[[_Piece[_Out]], None],
-        close: Callable[[], None],
-    ) -> threading.Thread:
-        def one() -> bool:
-            """A function of its own, so that a waiting thread holds no picture."""
-            piece = take()
-            if piece is not None and not self._broken_off.is_set():
-                made = self._timed(stage, piece, step)
-                del piece  # the source's pixels are not needed while the next stage is waited for
-                if made is not None:
-                    put(made)
-                return True
-            return piece is not None
-
-        def run() -> None:
-            more = True
-            while more:
-                try:
-                    more = one()
-                except Exception as error:
-                    self._broken_off.set()
-                    self._results.put(error)
-            close()
-
-        return threading.Thread(target=run, name=stage, daemon=True)
-
-    def _timed(
-        self, stage: str, piece: _Piece[_In], step: Callable[[_Piece[_In]], _Piece[_Out]]
-    ) -> _Piece[_Out] | None:
-        """What the step makes of it; None where it fails, which is then a result."""
-        began = time.perf_counter()
+    def _work_off(self, works: Iterator[Work]) -> None:
         try:
-            made = step(piece)
+            while (begun := self._next(works)) is not None:
+                self._do(*begun)
+        except Exception as error:
+            self._break_off()
+            self._results.put(error)
+        self._results.put(None)
+
+    def _break_off(self) -> None:
+        self._broken_off.set()
+        self._stopping.set()
+
+    def _next(self, works: Iterator[Work]) -> tuple[Work, AbstractContextManager[None]] | None:
+        """The next image and its turn to be decoded."""
+        with self._taking:
+            work = None if self._stopping.is_set() else next(works, None)
+            return None if work is None else (work, self._decoding.turn())
+
+    def _do(self, work: Work, turn: AbstractContextManager[None]) -> None:
+        """As `work.do`, waiting for a place in each stage.
+
+        The turn for the next stage is drawn before the place is left, so that with one job no image overtakes another.
+        """
+        busy: dict[str, float] = {}
+        pixels = 0
+        try:
+            with turn:
+                if self._stopping.is_set():
+                    return
+                with steps.timed("decode", busy):
+                    decoded = steps.decode(work, self._repairer)
+                pixels = decoded.view.height * decoded.view.width
+                self._room.take(pixels, self._broken_off)  # in its place still: no others are decoded meanwhile
+                turn = self._restoring.turn()
+            with turn:
+                if self._stopping.is_set():  # the network may have a minute to go for each, and Ctrl-C waits
+                    return
+                self._announce(work)
+                with steps.timed("restore", busy):
+                    restored = steps.restore(work, self._repairer, decoded)
+                del decoded  # its pixels are not needed while the next stage is waited for
+                turn = self._encoding.turn()
+            with turn:
+                if self._broken_off.is_set():
+                    return
+                self._started(work)
+                with steps.timed("encode", busy):
+                    outcome = steps.encode(work, self._repairer, restored)
+                self._results.put(steps.finished(work, outcome, busy))
         except ImageError as failure:
-            self._room.give_back(piece.pixels)
-            self._results.put(Result(piece.work, error=failure.error))
-            return None
-        seconds = time.perf_counter() - began
-        with self._counting:
-            self.busy_seconds[stage] += seconds
-        return replace(made, seconds=piece.seconds + seconds)
+            self._results.put(Result(work, error=failure.error, busy_seconds=busy))
+        finally:
+            self._room.give_back(pixels)
 
-    def _decode(self, piece: _Piece[None]) -> _Piece[Decoded]:
-        decoded = steps.decode(piece.work, self._repairer)
-        pixels = decoded.view.height * decoded.view.width
-        return _Piece(piece.work, decoded, pixels=pixels)
 
-    def _admitted(self, put: Callable[[_Piece[Decoded]], None]) -> Callable[[_Piece[Decoded]], None]:
-        def admit(piece: _Piece[Decoded]) -> None:
-            self._room.take(piece.pixels, self._broken_off)
-            put(piece)
+class Places:
+    """So many may be inside at once; the others enter in the order of their turns, which a Semaphore does not keep."""
 
-        return admit
+    def __init__(self, count: int) -> None:
+        self._count, self._drawn, self._left = count, 0, 0
+        self._changed = threading.Condition()
 
-    def _unless_stopping(self, take: Callable[[], _Piece[Decoded] | None]) -> Callable[[], _Piece[Decoded] | None]:
-        """Drops what was decoded for nothing: the network may have a minute to go for each, and Ctrl-C waits."""
+    def turn(self) -> AbstractContextManager[None]:
+        """A place in the line. It must be entered, else all later ones wait for ever."""
+        with self._changed:
+            self._drawn += 1
+            return self._inside(self._drawn)
 
-        def take_wanted() -> _Piece[Decoded] | None:
-            piece = take()
-            while piece is not None and self._stopping.is_set():
-                self._room.give_back(piece.pixels)
-                piece = take()
-            return piece
-
-        return take_wanted
-
-    def _restore(self, piece: _Piece[Decoded]) -> _Piece[Restored]:
-        self._announce(piece.work)
-        restored = steps.restore(piece.work, self._repairer, piece.value)
-        return _Piece(piece.work, restored, pixels=piece.pixels)
-
-    def _encode(self, piece: _Piece[Restored]) -> _Piece[Outcome]:
-        self._started(piece.work)
-        return _Piece(piece.work, steps.encode(piece.work, self._repairer, piece.value), pixels=piece.pixels)
-
-    def _deliver(self, piece: _Piece[Outcome]) -> None:
-        self._room.give_back(piece.pixels)
-        self._results.put(Result(piece.work, replace(piece.value, seconds=round(piece.seconds, 3))))
+    @contextmanager
+    def _inside(self, number: int) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: number <= self._left + self._count)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._left += 1
+                self._changed.notify_all()
 
 
 class PixelBudget:
@@ -214,40 +188,3 @@ class PixelBudget:
         with self._changed:
             self._inside -= pixels
             self._changed.notify_all()
-
-
-class _Feed:
-    """Works off an iterator for several threads, until it ends or the run is to stop."""
-
-    def __init__(self, works: Iterator[Work], stopping: threading.Event) -> None:
-        self._works, self._stopping = works, stopping
-        self._taking = threading.Lock()
-
-    def take(self) -> _Piece[None] | None:
-        with self._taking:
-            if self._stopping.is_set():
-                return None
-            work = next(self._works, None)
-        return None if work is None or self._stopping.is_set() else _Piece(work, None)
-
-
-class _Belt(Generic[_In]):
-    """A bounded queue between two stages of `jobs` threads each; ends when all of the first have closed it."""
-
-    def __init__(self, jobs: int) -> None:
-        self._queue: queue.Queue[_Piece[_In] | None] = queue.Queue(jobs)
-        self._jobs = self._open = jobs
-        self._closing = threading.Lock()
-
-    def put(self, piece: _Piece[_In]) -> None:
-        self._queue.put(piece)
-
-    def take(self) -> _Piece[_In] | None:
-        return self._queue.get()
-
-    def close(self) -> None:
-        with self._closing:
-            self._open -= 1
-            ended = not self._open
-        for _ in range(self._jobs if ended else 0):
-            self._queue.put(None)

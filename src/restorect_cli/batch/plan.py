@@ -1,7 +1,7 @@
-"""Which file becomes which, and what is to be done: pure, names and facts in, a list of items out.
+"""Plans which file becomes which and what is to be done. Pure: names and facts in, a list of items out.
 
 photos/a.jpg          ->  out/a.jpg          the tree is mirrored
-photos/trip/b.gif     ->  out/trip/b.png     PNG for what can only be read
+photos/trip/b.gif     ->  out/trip/b.png     PNG for formats that can only be read
 photos/trip/B.png         refused: differs from trip/b.png only in letter case
 """
 
@@ -12,20 +12,21 @@ import os
 import re
 import string
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
 from ..errors import UsageError
-from ..jobs import Formats, target_suffix
+from ..jobs import target_suffix
+from ..names import FORMATS, PHOTOGRAPHS
 from .manifest import Past, Record
 from .scan import NOBODY, Found
 from .shard import WHOLE, Shard
 
 IfExists = Literal["skip", "overwrite", "rename", "error"]
 Action = Literal["restore", "skip", "fail"]
-LookUp = Callable[[str], "Found | None"]  # what lies under a name in the output folder
+LookUp = Callable[[str], "Found | None"]  # the file of this name in the output folder
 
 LONGEST_NAME_BYTES = 255  # of one part of a path, on all usual file systems
 TEMPLATE_FIELDS = {"stem", "ext", "source_ext"}
@@ -34,22 +35,20 @@ DEFAULT_TEMPLATE = "{stem}.{ext}"
 
 @dataclass(frozen=True)
 class Item:
-    """One image and what to do with it; `reason` says why it is skipped, fails or is made anew."""
+    """One image and what to do with it; `reason` says why it is skipped, fails or is restored again."""
 
     source: Found
     output: str  # relative to the output folder, with forward slashes
     action: Action
     reason: str = ""
-    replace: bool = False  # the output may be there already and is ours to replace
+    replace: bool = False  # an existing output is ours to replace
     failed_before: bool = False
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the user asked for. Raises UsageError for a template that cannot work."""
+    """The user's options for planning. Raises UsageError for a template that cannot work."""
 
-    formats: Formats  # that can be written: extension, lower case with its dot -> format
-    extensions: Collection[str]  # taken without --include: lower case with the dot
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
     template: str = DEFAULT_TEMPLATE
@@ -80,36 +79,36 @@ class Wanted:
             raise UsageError(f"cannot use the name template '{self.template}', {problem}", "end it in .{ext}")
 
     def takes(self, name: str) -> bool:
-        """Whether this file is meant, in whatever shard; a folder that could not be listed is, for it may hold some."""
+        """Whether this file is selected, in any shard; so is a folder that could not be listed, as it may hold some."""
         if name.endswith("/"):
             return True
         if any(_matches(name, pattern) for pattern in self.exclude):
             return False
         if self.include:
             return any(_matches(name, pattern) for pattern in self.include)
-        return PurePosixPath(name).suffix.lower() in self.extensions
+        return PurePosixPath(name).suffix.lower() in PHOTOGRAPHS
 
     def misnamed(self, output: str) -> str:
-        """Why an output cannot have this name: its extension promises what will not be written. Empty if it can."""
+        """Why an output cannot have this name: its extension promises another format. Empty if it can."""
         suffix = PurePosixPath(output).suffix
-        named = self.formats.get(suffix.lower())
+        named = FORMATS.get(suffix.lower())
         if self.format is None:
             return f"'{suffix}' files cannot be written" if suffix and named is None else ""
         return f"'{suffix}' says {named} and --format says {self.format}" if named not in (None, self.format) else ""
 
 
 class Planner:
-    """Plans, and remembers the names given, so that files which arrive later get others."""
+    """Plans, and remembers the names given, so that files that arrive later get other names."""
 
     def __init__(self, wanted: Wanted, past: Past, look_up: LookUp) -> None:
         self._wanted, self._past, self._look_up = wanted, past, look_up
-        self._takers: dict[str, str] = {}  # output, spelling aside -> the input that has it
+        self._takers: dict[str, str] = {}  # normalised output -> the input that has it
         self._originals: set[tuple[int, int]] = set()
 
     def plan(self, files: Iterable[Found]) -> list[Item]:
-        """One item for every image among `files`, in their order; of a shard, its own alone.
+        """One item for every image among `files` that belongs to the shard, in their order.
 
-        Names are given before the shard is cut out, so that all shards agree about them.
+        Names are given before the shard is selected, so all shards agree about them.
         """
         found = list(files)
         images = [file for file in found if self._wanted.takes(file.name)]
@@ -119,9 +118,9 @@ class Planner:
         return [self._item(file, *names.get(file.name, ("", ""))) for file in mine]
 
     def _names(self, images: Sequence[Found]) -> dict[str, tuple[str, str]]:
-        """By input: its output, and who has that name already, if somebody has.
+        """By input: its output, and the input that already has that name, if one does.
 
-        An image that keeps its own name goes before those that would take it.
+        An image that keeps its own name takes precedence.
         """
         outputs = {file.name: self._wanted_output(file.name) for file in images}
         keepers_first = sorted(images, key=lambda file: outputs[file.name] != file.name)
@@ -129,7 +128,7 @@ class Planner:
 
     def _wanted_output(self, name: str) -> str:
         path = PurePosixPath(name)
-        suffix = target_suffix(path.suffix, self._wanted.formats, self._wanted.format)
+        suffix = target_suffix(path.suffix, self._wanted.format)
         words = {"stem": path.stem, "ext": suffix[1:], "source_ext": path.suffix[1:]}
         output = str(path.with_name(self._wanted.template.format_map(words)))
         former = self._past.inputs.get(name)
@@ -146,10 +145,10 @@ class Planner:
         return self._free(name, output), ""
 
     def _free(self, name: str, output: str) -> str:
-        """The first of `a-2.jpg`, `a-3.jpg`, … that nothing has, and that `name` has from now on."""
+        """The first free name of `a-2.jpg`, `a-3.jpg`, …, which `name` takes."""
         path, number = PurePosixPath(output), 2
         while True:
-            other = _numbered(path, number)
+            other = str(path.with_name(f"{path.stem}-{number}{path.suffix}"))
             if _folded(other) not in self._takers and self._look_up(other) is None:
                 self._takers[_folded(other)] = name
                 return other
@@ -195,13 +194,13 @@ class Planner:
         return self._foreign(source, output)
 
     def _failure(self, source: Found) -> Record | None:
-        """The earlier failure that would only be repeated: nothing has changed, and it was the file's own fault."""
+        """The earlier failure that would happen again: the file caused it, and nothing has changed."""
         last = self._past.inputs.get(source.name)
         is_own = last is not None and last.status == "failed" and last.error_type == "InputError"
         return last if last is not None and is_own and self._is_same(last, source) else None
 
     def _foreign(self, source: Found, output: str) -> Item:
-        """The name is held by a file that no run is known to have written as it is."""
+        """The output exists, and no known run wrote the file as it is."""
         if self._wanted.if_exists == "skip":
             return Item(source, output, "skip", "exists already")
         if self._wanted.if_exists == "error":
@@ -216,27 +215,23 @@ class Planner:
 
 
 def _is_folder(file: Found) -> bool:
-    """One that could not be listed; the others are not in the list of files."""
+    """Whether this is a folder that could not be listed; other folders are not in the list of files."""
     return file.name.endswith("/")
 
 
 def _matches(name: str, pattern: str) -> bool:
-    """A pattern with a slash is held against the whole name, others against its last part; letter case is ignored."""
+    """Compare a pattern with a slash with the whole name, others with its last part; letter case is ignored."""
     whole = name if "/" in pattern else PurePosixPath(name).name
     return fnmatch.fnmatchcase(whole.lower(), pattern.lower())
 
 
-def _numbered(path: PurePosixPath, number: int) -> str:
-    return str(path.with_name(f"{path.stem}-{number}{path.suffix}"))
-
-
 def _is_numbered(name: str, output: str) -> bool:
-    """Whether `name` is `output`, or what `rename` makes of it; `a-2-2.jpg` where `a-2.jpg` was edited since."""
+    """Whether `name` is `output` or its renamed form; `a-2-2.jpg` if `a-2.jpg` was edited since."""
     suffix = PurePosixPath(output).suffix
     beginning, end = re.escape(output.removesuffix(suffix)), re.escape(suffix)
     return re.fullmatch(f"{beginning}(-[1-9][0-9]*)*{end}", name) is not None
 
 
 def _folded(name: str) -> str:
-    """One text for all spellings that some file system takes for the same name."""
+    """One text for all spellings that some file system treats as the same name."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

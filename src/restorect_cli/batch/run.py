@@ -1,4 +1,4 @@
-"""A batch from beginning to end: look, plan, restore, remember."""
+"""A batch from beginning to end: scan, plan, restore, record."""
 
 from __future__ import annotations
 
@@ -11,24 +11,20 @@ from pathlib import Path
 from typing import Protocol
 
 from ..errors import InputError, RestorectError, UnavailableError, UsageError
-from ..files import Outcome, Settings
-from ..names import EXTENSIONS, FORMATS
+from ..files import Outcome, RepairSettings
 from . import fingerprint
 from .leftovers import owner, sweep
-from .manifest import Manifest, Past, Record, Status, load_past, manifest_path
+from .manifest import Past, Record, RunManifest, Status, load_past, manifest_path
 from .plan import DEFAULT_TEMPLATE, IfExists, Item, Planner, Wanted
 from .scan import Found, look, scan
 from .shard import WHOLE, Shard
 from .watch import Retries, arrivals
 from .work import Result, Work, make_folder, planned_failure
 
-RAW_EXTENSIONS = (".heic", ".heif", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2")
-"""What cameras and telephones write and is not read here."""
-
 
 @dataclass(frozen=True)
-class Options:
-    """What to restore and where to write, as the user says it."""
+class BatchOptions:
+    """What to restore and where to write, as the user asked."""
 
     folder: Path
     output: Path | None = None
@@ -51,8 +47,8 @@ class Executor(Protocol):
 
 
 @dataclass
-class Summary:
-    """What a run came to."""
+class RunSummary:
+    """The counts of a run."""
 
     restored: int = 0
     skipped: int = 0
@@ -61,7 +57,7 @@ class Summary:
 
     @property
     def settled(self) -> int:
-        """Images of which something was told."""
+        """Images that were reported."""
         return self.restored + self.skipped + self.failed
 
     def count(self, event: Event) -> None:
@@ -82,22 +78,20 @@ class Event:
 
 
 class Batch:
-    """A folder of photographs with everything that is known about it.
+    """A folder of photographs with everything known about it.
 
-    Raises InputError where the folder cannot be listed, UsageError where the output folder is the folder itself, and
-    what looking up the students raises.
+    Raises InputError if the folder cannot be listed, UsageError if the output folder is the folder itself, and what
+    `fingerprint.models` raises.
     """
 
-    def __init__(self, options: Options, settings: Settings) -> None:
+    def __init__(self, options: BatchOptions, settings: RepairSettings) -> None:
         self.options, self.settings = options, settings
         self.folder = options.folder
         self.output = options.output or default_output(options.folder)
         self._check_folders()
-        self.hashes = fingerprint.students(settings)
+        self.hashes = fingerprint.models(settings)
         self._settings_hash = fingerprint.settings_hash(settings, self.hashes)
         self._wanted = Wanted(
-            formats=FORMATS,
-            extensions=EXTENSIONS,
             include=options.include,
             exclude=options.exclude,
             template=options.template,
@@ -113,71 +107,71 @@ class Batch:
         self._retries = Retries()
 
     def files(self) -> list[Found]:
-        """What lies in the folder now, images or not."""
+        """The files in the folder now, images or not."""
         return list(scan(self.folder, recursive=self.options.recursive, leave_out=self.output))
 
     def images(self) -> list[Found]:
-        """The same, where there is something to restore, in whatever shard; InputError where there is nothing."""
+        """The same; raises InputError if there is nothing to restore, in any shard."""
         found = self.files()
         if not any(self._wanted.takes(file.name) for file in found):
             if self.options.include or self.options.exclude:
-                fix = "check --include and --exclude, which are held against names below the folder"
-            elif any(file.name.lower().endswith(RAW_EXTENSIONS) for file in found):
-                fix = "from RAW or HEIC export a TIFF or JPEG first"
+                fix = "check --include and --exclude, which are compared with names below the folder"
             else:
-                fix = "check the name" if self.options.recursive else "check the name, or give -r for the folders in it"
+                fix = (
+                    "check the name" if self.options.recursive else "check the name, or give -r to include its folders"
+                )
             raise InputError(f"there are no images to restore in {self.folder}", fix)
         return found
 
     def plan(self, files: list[Found]) -> list[Item]:
-        """What would be done with these files now; nothing is written."""
+        """What to do with these files now; nothing is written."""
         return self._planner().plan(files)
 
-    def open(self) -> Manifest:
-        """The manifest, held for this run alone; the output folder is made. Raises OutputError."""
+    def open(self) -> RunManifest:
+        """The manifest, held by this run alone; makes the output folder. Raises OutputError."""
         make_folder(self.output)
         make_folder(self.manifest_path.parent)
-        return Manifest(self.manifest_path)
+        return RunManifest(self.manifest_path)
 
     def sweep(self, items: Iterable[Item]) -> int:
-        """Remove temporary files that killed runs left; where other shards may be running, of these items alone."""
+        """Remove temporary files of killed runs; if other shards may be running, only those of these items."""
         is_whole = self.options.shard.count == 1
         return sweep(self.output, None if is_whole else {owner(item.output) for item in items})
 
-    def settle(self, items: Iterable[Item], manifest: Manifest) -> Iterator[Event]:
-        """The items that need no work: those to skip, and those that cannot be done."""
+    def settle(self, items: Iterable[Item], manifest: RunManifest) -> Iterator[Event]:
+        """Events of the items that need no work: those to skip, and those that cannot be done."""
         for item in items:
             if item.action == "skip":
                 yield Event(item)
             elif item.action == "fail":
                 result = Result(self.work(item), error=planned_failure(self.work(item)))
                 if not item.failed_before:
-                    self.remember(manifest, result.work, "failed", result)
+                    self.remember(manifest, "failed", result.work, result)
                 yield Event(item, error=result.error)
 
-    def run(self, works: Iterator[Work], executor: Executor, manifest: Manifest) -> Generator[Event, None, None]:
-        """Everything else, as it is finished; closed early, it drops what is not being written.
+    def run(self, works: Iterator[Work], executor: Executor, manifest: RunManifest) -> Generator[Event, None, None]:
+        """Events of the other items as they finish; if closed early, it drops all but files being written.
 
         Raises the RestorectError that ended the run.
         """
         with closing(executor.run(works)) as results:
             for result in results:
-                self.remember(manifest, result.work, "failed" if result.error else "done", result)
+                self.remember(manifest, "failed" if result.error else "done", result.work, result)
                 if isinstance(result.error, UnavailableError):
                     self._retries.add(result.work.item.source)
                 yield Event(result.work.item, result.outcome, result.error)
 
     def arrivals(self, stopping: threading.Event, seconds: float) -> Iterator[Work]:
-        """Work for files as they arrive, until told to stop. What cannot be done is work too, and fails at once.
+        """Work for files as they arrive, until `stopping` is set; work that cannot be done fails at once.
 
-        What could not be opened arrives again after a while.
+        Files that could not be opened arrive again after a while.
         """
         planner = self._planner()
         for ready in arrivals(self.files, stopping.wait, seconds, self._retries):
             yield from (self.work(item) for item in planner.plan(ready) if item.action != "skip")
 
-    def remember(self, manifest: Manifest, work: Work, status: Status, result: Result | None = None) -> None:
-        """A line in the manifest, which later planning goes by."""
+    def remember(self, manifest: RunManifest, status: Status, work: Work, result: Result | None = None) -> None:
+        """Write a line to the manifest, for later planning."""
         record = self._record(work, status, result)
         manifest.append(record)
         self._past.add(record)
@@ -228,10 +222,10 @@ class Batch:
 
 
 def default_output(folder: Path) -> Path:
-    """`photos-restored` beside `photos`, whatever way it is written (`.`, a trailing slash)."""
+    """`photos-restored` beside `photos`, however that is written (`.`, a trailing slash)."""
     whole = Path(os.path.abspath(folder))
     if not whole.name:
-        raise UsageError(f"{folder} has no name to write beside", "give -o")
+        raise UsageError(f"{folder} has no name for an output folder beside it", "give -o")
     return (
         folder.with_name(f"{folder.name}-restored")
         if folder.name not in ("", "..")

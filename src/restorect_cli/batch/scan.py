@@ -1,4 +1,4 @@
-"""What lies in a folder: names, sizes and times; no file is opened."""
+"""Lists a folder: names, sizes and times; no file is opened."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-NOBODY = (0, 0)  # the identity of what could not be looked at
+NOBODY = (0, 0)  # the identity of a file that could not be examined
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What changes when a file does."""
+    """Size and time, which change when a file does."""
 
     bytes: int
     mtime_ns: int
@@ -32,14 +32,14 @@ class Found:
 def scan(folder: Path, *, recursive: bool, leave_out: Path | None = None) -> Iterator[Found]:
     """Every visible file of `folder`, sorted by name, with those of its folders after it if `recursive`.
 
-    Names that begin with a dot are left out, and so are linked folders, which may lead in a circle, and the folder
-    `leave_out`. A folder that cannot be listed is one entry with a problem.
+    Left out are names that begin with a dot, linked folders, which may form a circle, and the folder `leave_out`. A
+    folder that cannot be listed is one entry with a problem.
     """
     yield from _scan(folder, "", recursive, _identity(leave_out))
 
 
 def look(path: Path) -> Found | None:
-    """What is there under that name, links followed; None for nothing. `name` is the last part of the path."""
+    """The file at `path`, links followed; None if there is none. `name` is the last part of the path."""
     try:
         return _found(path.name, os.stat(path))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The share of one of several runs over the same folder, as in job arrays."""
+"""The share of one of several runs over the same folder, for job arrays."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..errors import UsageError
 
 @dataclass(frozen=True)
 class Shard:
-    """Part `number` (from 1) of `count`. A file belongs to a part by its name alone, whatever else is in the folder."""
+    """Part `number` (from 1) of `count`. Only its name decides which part a file belongs to."""
 
     number: int
     count: int
@@ -29,5 +29,5 @@ def parse_shard(text: str) -> Shard:
     """ "3/8" as a shard; UsageError for anything else."""
     match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
-        raise UsageError(f"cannot understand the shard '{text}'", "write it as 3/8: the third of eight parts")
+        raise UsageError(f"cannot parse --shard '{text}'", "write it as 3/8: the third of eight parts")
     return Shard(int(match[1]), int(match[2]))

@@ -1,6 +1,6 @@
 """Files as they arrive in a folder, each when it is complete.
 
-Asked by looking, again and again: that also works where the file system tells nothing of changes (network drives).
+The folder is listed again and again, which also works on file systems that do not report changes (network drives).
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 60.0, 3600.0
 
 
 class Retries:
-    """Files that could not be opened: each gets another try after a minute, then after two, four, … up to an hour."""
+    """Files that could not be opened: each is tried again after a minute, then after two, four, … up to an hour."""
 
     def __init__(self) -> None:
-        self._told: SimpleQueue[Found] = SimpleQueue()
-        self._pauses: dict[Found, float] = {}  # a file that changes is another one, and begins with a short pause
+        self._added: SimpleQueue[Found] = SimpleQueue()
+        self._pauses: dict[Found, float] = {}  # a changed file is another one, and begins with a short pause
         self._left: dict[Found, float] = {}
 
     def add(self, file: Found) -> None:
-        """From any thread."""
-        self._told.put(file)
+        """Add a file; any thread may call it."""
+        self._added.put(file)
 
     def due(self, seconds: float) -> list[Found]:
         """Those whose pause has ended in the `seconds` since the last call."""
@@ -31,8 +31,8 @@ class Retries:
         ended = [file for file, left in self._left.items() if left <= 0]
         for file in ended:
             del self._left[file]
-        while not self._told.empty():
-            file = self._told.get()
+        while not self._added.empty():
+            file = self._added.get()
             self._left[file] = self._pauses.get(file, FIRST_PAUSE_SECONDS)
             self._pauses[file] = min(2 * self._left[file], LONGEST_PAUSE_SECONDS)
         return ended
@@ -44,10 +44,10 @@ def arrivals(
     seconds: float,
     retries: Retries,
 ) -> Iterator[list[Found]]:
-    """Lists of files that are new or changed, and were the same at two looks `seconds` apart; empty lists are left out.
+    """Non-empty lists of files that are new or changed, and were the same in two listings `seconds` apart.
 
-    wait: sleeps so long, and returns whether to end (as `threading.Event.wait`). An empty file counts as not begun.
-    retries: told by the caller of files that could not be opened, which are given again, though they are the same.
+    wait: sleeps this long, and returns whether to end (as `threading.Event.wait`). Empty files do not count yet.
+    retries: files that could not be opened, which are yielded again although they are the same.
     """
     given: dict[str, Signature] = {}
     before: dict[str, Signature] = {}

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 from .. import images
-from ..errors import DeviceError, DiskFullError, InputError, OutputError, RestorectError
-from ..files import Decoded, Outcome, Repairer
+from ..errors import DeviceError, DiskFullError, InputError, OutputError, RestorectError, UnavailableError
+from ..files import Decoded, Outcome, Repairer, keep_times
 from ..images.picture import Picture
 from ..one_line import folded
 from .leftovers import temporary_prefix
@@ -38,7 +39,7 @@ class Result:
     work: Work
     outcome: Outcome | None = None
     error: RestorectError | None = None
-    busy_seconds: dict[str, float] = field(default_factory=dict)  # by stage, where one worker did them all
+    busy_seconds: dict[str, float] = field(default_factory=dict)  # by stage that it went through
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def decode(work: Work, repairer: Repairer) -> Decoded:
     """Raises ImageError; RestorectError where no other image could be done either."""
     if work.item.action == "fail":
         raise ImageError(planned_failure(work))
-    return _alone(work, lambda: repairer.prepare(images.read(work.source), work.target))
+    return _alone(work, lambda: repairer.prepare(images.read(work.source, options=repairer.settings.read), work.target))
 
 
 def restore(work: Work, repairer: Repairer, decoded: Decoded) -> Restored:
@@ -96,27 +97,40 @@ def encode(work: Work, repairer: Repairer, restored: Restored) -> Outcome:
     def write() -> Outcome:
         options = replace(repairer.settings.write, overwrite=work.item.replace)
         make_folder(work.target.parent)
-        images.write(restored.picture, work.target, options, temporary_prefix=temporary_prefix(work.item.output))
+        with keep_times(work.source if options.keep_times else None, work.target):
+            images.write(restored.picture, work.target, options, temporary_prefix=temporary_prefix(work.item.output))
         return restored.outcome
 
     return _alone(work, write)
 
 
 def do(work: Work, repairer: Repairer) -> Result:
-    """All three steps, one after the other. Raises RestorectError where no other image could be done either."""
-    clock = [time.perf_counter()]
-
-    def timed(made: _T) -> _T:
-        clock.append(time.perf_counter())
-        return made
-
+    """All three steps, one after the other. Raises RestorectError if no other image could be done either."""
+    busy: dict[str, float] = {}
     try:
-        decoded = timed(decode(work, repairer))
-        outcome = timed(encode(work, repairer, timed(restore(work, repairer, decoded))))
+        with timed("decode", busy):
+            decoded = decode(work, repairer)
+        with timed("restore", busy):
+            restored = restore(work, repairer, decoded)
+        with timed("encode", busy):
+            outcome = encode(work, repairer, restored)
     except ImageError as failure:
-        return Result(work, error=failure.error)
-    busy = {stage: end - begin for stage, begin, end in zip(STAGES, clock, clock[1:], strict=False)}
-    return Result(work, replace(outcome, seconds=round(clock[-1] - clock[0], 3)), busy_seconds=busy)
+        return Result(work, error=failure.error, busy_seconds=busy)
+    return finished(work, outcome, busy)
+
+
+@contextmanager
+def timed(stage: str, busy_seconds: dict[str, float]) -> Iterator[None]:
+    """Notes how long the stage took, unless it fails."""
+    began = time.perf_counter()
+    yield
+    busy_seconds[stage] = time.perf_counter() - began
+
+
+def finished(work: Work, outcome: Outcome, busy_seconds: dict[str, float]) -> Result:
+    """The result of an image that went through all stages."""
+    seconds = round(sum(busy_seconds.values()), 3)
+    return Result(work, replace(outcome, seconds=seconds), busy_seconds=busy_seconds)
 
 
 def _alone(work: Work, step: Callable[[], _T]) -> _T:
@@ -141,4 +155,4 @@ def _alone(work: Work, step: Callable[[], _T]) -> _T:
 
 
 def _too_large(work: Work) -> RestorectError:
-    return OutputError(f"memory does not suffice for {work.source}", "use --jobs 1 or a smaller --tile")
+    return UnavailableError(f"memory does not suffice for {work.source}", "use --jobs 1 or a smaller --tile")

@@ -1,1 +1,1 @@
-"""Benchmark: standard test sets, metrics with named conventions, other methods in the same run, and a report."""
+"""Benchmark: standard test sets, metrics with named conventions, other methods in the same run, a report."""

@@ -1,7 +1,7 @@
-"""What a user would otherwise take from a library, with that library's usual settings.
+"""The filters that a user would otherwise take from a library, with the library's usual settings.
 
-Where the protocol added the noise, the denoisers are told its sigma, which our blind student is not;
-elsewhere they get scikit-image's estimate. Nothing is tuned to a test set.
+If the protocol added the noise, the denoisers get its sigma, unlike our blind model; otherwise they get
+scikit-image's estimate. Nothing is tuned to a test set.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from ..engine.source import Image
 from ..errors import ModelError, UsageError
-from .methods import Method
+from ..extras import how_to_install
+from .method import Method
 from .metrics import to_levels
 
 Filter = Callable[[Image, float | None], NDArray[Any]]
@@ -24,7 +25,7 @@ Filter = Callable[[Image, float | None], NDArray[Any]]
 
 @dataclass(frozen=True)
 class Baseline:
-    """A filter of a library: which tasks it is for, what it needs, and how it was set."""
+    """A filter of a library: its tasks, its settings and what it needs."""
 
     name: str
     tasks: tuple[str, ...]
@@ -44,8 +45,8 @@ def _estimated_sigma(image: Image) -> float:
     return float(estimate_sigma(image, channel_axis=2, average_sigmas=True))
 
 
-def _sigma(image: Image, told_levels: float | None) -> float:
-    return _estimated_sigma(image) if told_levels is None else told_levels / 255
+def _sigma(image: Image, given_levels: float | None) -> float:
+    return _estimated_sigma(image) if given_levels is None else given_levels / 255
 
 
 def _nlm_opencv(image: Image, sigma: float | None) -> NDArray[Any]:
@@ -101,7 +102,7 @@ def _gamma(image: Image, _: float | None) -> NDArray[Any]:
 
 
 def _lime(image: Image, _: float | None) -> NDArray[Any]:
-    """Guo, Li, Ling: LIME, IEEE TIP 2017: the picture over its largest channel, smoothed along edges, gamma 0.8."""
+    """LIME (Guo, Li, Ling, IEEE TIP 2017): the picture divided by its smoothed largest channel, gamma 0.8."""
     encoded = np.clip(image, 0, 1).astype(np.float64)
     brightest = encoded.max(axis=2)
     light = guided_filter(encoded.mean(axis=2), brightest, radius=15, eps=1e-3)
@@ -109,7 +110,7 @@ def _lime(image: Image, _: float | None) -> NDArray[Any]:
 
 
 def _guided_derain(image: Image, _: float | None) -> NDArray[Any]:
-    """Streaks are thin and brighter than what is behind: of the detail over an edge-keeping base only dark is kept."""
+    """Streaks are thin and brighter than the scene, so only dark detail is added to an edge-preserving base."""
     encoded = np.clip(image, 0, 1).astype(np.float64)
     guide = encoded.min(axis=2)
     base = np.stack([guided_filter(guide, encoded[..., c], radius=4, eps=0.02) for c in range(3)], axis=2)
@@ -153,14 +154,14 @@ BASELINES: tuple[Baseline, ...] = (
 
 
 def baselines_for(task: str) -> tuple[list[Baseline], list[str]]:
-    """What can be run for a task here, and one line for each that lacks its library."""
+    """The baselines of a task that can run here, and one line for each that lacks its library."""
     fitting = [row for row in BASELINES if task in row.tasks]
     ready = [row for row in fitting if all(find_spec(library) for library in row.libraries)]
     return ready, [f"baseline {row.name} is left out: {_how_to_get(row)}" for row in fitting if row not in ready]
 
 
 def baseline(name: str, threads: int) -> Method:
-    """The baseline of that name. Raises UsageError for an unknown one, ModelError where its library is missing."""
+    """The baseline of that name. Raises UsageError if it is unknown, ModelError if its library is missing."""
     row = next((row for row in BASELINES if row.name == name), None)
     if row is None:
         raise UsageError(f"unknown baseline '{name}'", f"choose {', '.join(row.name for row in BASELINES)}")
@@ -179,6 +180,4 @@ def baseline(name: str, threads: int) -> Method:
 
 
 def _how_to_get(row: Baseline) -> str:
-    if not row.extra:
-        return f"pip install {row.libraries[0]} (read its licence)"
-    return f"pip install 'restorect[{row.extra}]'"
+    return how_to_install(row.extra) if row.extra else f"pip install {row.libraries[0]} (read its licence)"

@@ -1,4 +1,4 @@
-"""Two pictures under one slider, as a page or as one picture."""
+"""Puts two pictures under one slider, as a page or as one picture."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from PIL import Image as PillowImage
 from PIL import ImageDraw
 
 from .. import images
+from ..atomic import write_file
 from ..errors import InputError, OutputError, UsageError
 from .metrics import to_levels
 from .pictures import as_rgb
-from .records import write_bytes
 from .report import picture_data, render
 
-LARGEST_PX = 4096  # of a picture in the page
+LARGEST_PX = 4096  # longer side of a picture in the page
 DIVIDER_PX = 3
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -30,10 +30,10 @@ def compare(left: Path, right: Path, target: Path, *, overwrite: bool = False) -
     if suffix not in (".html", ".htm", *PICTURE_SUFFIXES):
         raise UsageError(f"cannot write a comparison as '{target.name}'", "end it in .html, .png, .jpg or .webp")
     if target.exists() and not overwrite:
-        raise OutputError(f"{target} is there already", "choose another name, or --overwrite")
+        raise OutputError(f"{target} exists already", "choose another name, or --overwrite")
     before, after, note = _same_size(left, _open(left), right, _open(right))
     if suffix in PICTURE_SUFFIXES:
-        write_bytes(target, _halves(before, after, suffix))
+        write_file(target, _halves(before, after, suffix), overwrite=overwrite)
         return
     figure = {
         "caption": f"{left.name} and {right.name}, {before.width}×{before.height} pixels",
@@ -47,11 +47,11 @@ def compare(left: Path, right: Path, target: Path, *, overwrite: bool = False) -
         "right": 1,
     }
     page = render("compare.html.j2", title=f"{left.name} | {right.name}", figure=figure, note=note)
-    write_bytes(target, page.encode())
+    write_file(target, page.encode(), overwrite=overwrite)
 
 
 def _open(path: Path) -> PillowImage.Image:
-    """The upright picture in 8-bit RGB, its colour profile beside it. Raises InputError."""
+    """The upright picture in 8-bit RGB, with its colour profile in `info`. Raises InputError."""
     read = images.read(path)
     picture = PillowImage.fromarray(to_levels(as_rgb(read)).astype("uint8"))
     if read.meta.icc is not None and not read.meta.is_grey:
@@ -67,7 +67,7 @@ def _same_size(
     width, height = max(before.width, after.width), max(before.height, after.height)
     if any(abs(picture.width * height - picture.height * width) > max(width, height) for picture in (before, after)):
         sizes = " and ".join(f"{picture.width}×{picture.height}" for picture in (before, after))
-        raise InputError(f"{left} and {right} have different shapes, {sizes}", "cut one to the shape of the other")
+        raise InputError(f"{left} and {right} have different shapes, {sizes}", "crop one to the shape of the other")
     smaller = left if before.width < width else right
     pictures = [_enlarged(picture, (width, height)) for picture in (before, after)]
     return pictures[0], pictures[1], f"{smaller.name} was enlarged to {width}×{height}."
@@ -100,7 +100,7 @@ def _in_srgb(picture: PillowImage.Image) -> PillowImage.Image:
     converted = ImageCms.profileToProfile(
         picture, ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
     )
-    assert converted is not None  # it is only None when it works in place
+    assert converted is not None  # None only when converting in place
     converted.info.pop("icc_profile", None)
     return converted
 

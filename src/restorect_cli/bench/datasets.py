@@ -1,4 +1,4 @@
-"""The standard test sets as a table, and how a name, a folder or a data root becomes one of its rows."""
+"""The table of standard test sets, and finding its rows by name, folder or data root."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..errors import InputError, UsageError
 from ..names import TASKS
 
 Layout = Literal["pairs", "clean", "single"]
-"""pairs: degraded and clean pictures; clean: noise is added to them; single: degraded ones without a reference."""
+"""pairs: degraded and clean pictures; clean: noise is added; single: degraded pictures without a reference."""
 
 SIGMAS = (15.0, 25.0, 50.0)
 DATA_ROOT_VARIABLE = "RESTORECT_DATA"
@@ -23,15 +23,15 @@ SEARCH_DEPTH = 3  # folders below the data root
 
 @dataclass(frozen=True)
 class Dataset:
-    """One test set: what it is for, how many pictures the whole of it has, where it comes from."""
+    """One test set: its task, its number of pictures, where it comes from."""
 
     name: str
     task: str
     layout: Layout
-    count: int | None  # pictures of the whole set; None where nobody says
+    count: int | None  # pictures of the whole set; None if unknown
     home: str = ""
     licence: str = ""
-    aliases: tuple[str, ...] = ()  # other names of it and of its usual folder
+    aliases: tuple[str, ...] = ()  # other names of the set and of its usual folder
     note: str = ""
 
 
@@ -106,11 +106,11 @@ DATASETS: tuple[Dataset, ...] = (
 
 @dataclass(frozen=True)
 class Located:
-    """A test set and where it lies; `row.count` is None for a folder of one's own."""
+    """A test set and its folder; `row.count` is None for a user's own folder."""
 
     row: Dataset
     folder: Path
-    name: str  # as the report calls it: the folder's name for a part of a set, the table's for the whole
+    name: str  # in the report: the folder's name for a part of a set, the table's for the whole
 
     @property
     def is_standard(self) -> bool:
@@ -127,16 +127,18 @@ def _demo(row: Dataset) -> Located:
 
 
 def find_dataset(wanted: str, *, data_root: Path | None = None, task: str | None = None) -> Located:
-    """The test set of this name, or in this folder. `task` is needed for a folder that no row of the table names.
+    """The test set of this name, or in this folder. A folder that no row of the table names needs a `task`.
 
-    A name is looked for, whatever its case, below `data_root` (or the folder that RESTORECT_DATA names).
-    Raises InputError with where to get a set that is not there, UsageError for an unknown name.
+    A name is searched below `data_root` (or the folder that RESTORECT_DATA names), ignoring case.
+    Raises InputError, with where to get it, for a missing set, UsageError for an unknown name.
     """
     row = named_row(wanted)
     if row in DEMO:
         return _demo(row)
     is_path = any(mark in wanted for mark in ("/", os.sep))
-    if not wanted or (Path(wanted).is_file() and (row is None or is_path)):  # a stray file called LIME hides no set
+    if not wanted or (
+        Path(wanted).is_file() and (row is None or is_path)
+    ):  # a stray file called LIME must not hide the set
         raise UsageError(f"'{wanted}' is neither a folder nor a test set's name", "name the folder of the pictures")
     if Path(wanted).is_dir() and (is_path or row is None):
         return _own_folder(Path(wanted), task)
@@ -149,8 +151,21 @@ def find_dataset(wanted: str, *, data_root: Path | None = None, task: str | None
     raise _missing(wanted, row, root)
 
 
+def find_targets(wanted: Path, *, data_root: Path | None = None) -> Path:
+    """The folder of clean pictures: as it is named, or as SET/FOLDER below the data root ("Rain100L/target").
+
+    A folder that is not found is returned as it was named.
+    """
+    root = data_root or _root_of_environment()
+    if root is None or wanted.is_dir() or wanted.is_absolute():
+        return wanted
+    name, *below = wanted.parts
+    folder = _below(root, name, named_row(name))
+    return folder.joinpath(*below) if folder else wanted
+
+
 def named_row(name: str) -> Dataset | None:
-    """The row called so: case, hyphens and a trailing count of a part ("LOL-eval8", "CBSD68-34") do not matter."""
+    """The row of this name, ignoring case, hyphens and the count of a part ("LOL-eval8", "CBSD68-34")."""
     for candidate in (name, re.sub(r"[-_]?\d+$", "", name)):
         for row in DATASETS:
             if _plain(candidate) in _known_names(row):
@@ -177,9 +192,9 @@ def _root_of_environment() -> Path | None:
 
 
 def _below(root: Path, wanted: str, row: Dataset | None) -> Path | None:
-    """The folder called as asked, else by a name of the row, else a part of the row; the nearest first."""
+    """The nearest folder of the wanted name, else of a name of the row, else with a part of the row."""
     if not root.is_dir():
-        raise InputError(f"data root {root} is no folder", "check --data-root or RESTORECT_DATA")
+        raise InputError(f"data root {root} is not a folder", "check --data-root or RESTORECT_DATA")
     folders = sorted(_folders(root, SEARCH_DEPTH), key=lambda path: (len(path.parts), path))
     names = _known_names(row) if row else set()
     exact = [folder for folder in folders if _plain(wanted) in _names(folder)]
@@ -189,7 +204,7 @@ def _below(root: Path, wanted: str, row: Dataset | None) -> Path | None:
 
 
 def _names(folder: Path) -> set[str]:
-    """What a folder may be meant by: its name, and that with its parent's before it ("LOL-v2/Synthetic")."""
+    """Names of a folder: its own, and its parent's and its own together ("LOL-v2/Synthetic")."""
     name, parent = folder.resolve().name, folder.resolve().parent.name
     return {_plain(name), _plain(parent + name)}
 
@@ -226,7 +241,7 @@ def _missing(wanted: str, row: Dataset | None, root: Path | None) -> InputError 
 
 
 def layout_hint(row: Dataset) -> str:
-    """How a set is expected to lie on disk."""
+    """The expected folders of a set."""
     if row.layout == "pairs":
         return f"ROOT/{row.name}/input and ROOT/{row.name}/target"
     return f"pictures in ROOT/{row.name}"

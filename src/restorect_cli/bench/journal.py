@@ -1,4 +1,4 @@
-"""What a run has scored so far, on disk after every picture, so that an interrupted run can go on."""
+"""The scores of a run, written to disk after every picture so that an interrupted run can resume."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Row:
     """One method on one picture."""
 
     dataset: str
-    setting: str  # "sigma 25", or "" where there is only one
+    setting: str  # "sigma 25", or "" if there is only one
     picture: str
     method: str
     width: int
     height: int
     seconds: float  # the method alone, without reading and scoring
-    scores: dict[str, float | None]  # by the measure's name; None where it cannot be told
+    scores: dict[str, float | None]  # by the measure's name; None if it cannot be computed
 
     @property
     def megapixels(self) -> float:
@@ -36,7 +36,7 @@ class Row:
 
 
 class Journal:
-    """Rows of one run, appended line by line; a last line cut short by a crash is left out when read."""
+    """Rows of one run, appended line by line; reading skips a last line that a crash cut short."""
 
     def __init__(self, path: Path, *, resume: bool) -> None:
         self.path = path
@@ -58,7 +58,7 @@ class Journal:
             raise _problem(self.path, error) from error
 
     def close(self) -> None:
-        """The run is done: nothing is left to resume."""
+        """Delete the file, because a finished run need not resume."""
         self.path.unlink(missing_ok=True)
 
     def _read(self) -> None:
@@ -71,7 +71,7 @@ class Journal:
 
 
 def journal_path(facts: Mapping[str, Any]) -> Path:
-    """Where a run of these settings keeps its journal: other settings or other files, another journal."""
+    """The journal of a run with these settings and files; any change of them gives another path."""
     key = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
     return cache_dir() / "bench" / f"{key}.jsonl"
 

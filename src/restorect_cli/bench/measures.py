@@ -1,4 +1,4 @@
-"""The metrics by name, each with its convention in words, and which of them a task is judged by."""
+"""The metrics by name, each with its convention in words, and the metrics of each task."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from ..engine.source import Image
 from ..errors import UsageError
+from ..extras import how_to_install
 from ..one_line import folded
 from .metrics import match_mean, psnr, ssim, to_levels
 from .niqe import niqe
@@ -21,22 +22,22 @@ Score = Callable[[Image, Image | None], float]
 
 @dataclass(frozen=True)
 class Measure:
-    """One number of a picture."""
+    """A metric: one number per picture."""
 
     name: str
     label: str  # heading of the column
-    convention: str  # what exactly is measured, said in every output
+    convention: str  # what exactly is measured, repeated in every output
     higher_is_better: bool
     needs_target: bool
     score: Score
     digits: int = 2
-    library: str | None = None  # what must be importable
-    extra: str = "bench"  # of the package, that brings the library
+    library: str | None = None  # that must be importable
+    extra: str = "bench"  # of this package, that installs the library
 
 
 def _paired(function: Callable[[Image, Image], float]) -> Score:
     def score(restored: Image, target: Image | None) -> float:
-        assert target is not None  # `needs_target` is asked first
+        assert target is not None  # `needs_target` was checked
         return function(restored, target)
 
     return score
@@ -61,14 +62,14 @@ def _blur(restored: Image, _: Image | None) -> float:
 
 @cache
 def _lpips_net() -> Any:
-    """LPIPS with AlexNet. Raises UsageError where its weights are neither here nor to be had."""
+    """LPIPS with AlexNet. Raises UsageError if its weights are missing and cannot be fetched."""
     import lpips
 
     try:
         return lpips.LPIPS(net="alex", verbose=False)
     except OSError as error:  # torchvision fetches AlexNet's weights on first use
         raise UsageError(
-            f"the weights of LPIPS cannot be had ({folded(error)})", "go online once, or leave lpips out"
+            f"cannot fetch the weights of LPIPS ({folded(error)})", "connect to the internet once, or leave lpips out"
         ) from None
 
 
@@ -150,13 +151,13 @@ _WITHOUT_TARGET = ("niqe", "blur")
 
 
 def measures_for(task: str, *, has_targets: bool) -> list[Measure]:
-    """What a task is judged by, first the one that pictures are ranked by; what lacks its library is left out."""
+    """The available measures of a task; the first one ranks pictures."""
     names = _FOR_TASK.get(task, ("psnr", "ssim")) if has_targets else _WITHOUT_TARGET
     return [_BY_NAME[name] for name in names if is_available(_BY_NAME[name])]
 
 
 def choose_measures(wanted: Sequence[str], *, has_targets: bool) -> tuple[list[Measure], list[str]]:
-    """The measures asked for, and one line for each that cannot be had here. Raises UsageError when none can."""
+    """The requested measures, and one line for each that is not available. Raises UsageError if none is."""
     chosen, problems = [], []
     for name in dict.fromkeys(name.strip().lower() for name in wanted if name.strip()):
         measure = _BY_NAME.get(name)
@@ -165,7 +166,7 @@ def choose_measures(wanted: Sequence[str], *, has_targets: bool) -> tuple[list[M
         elif measure.needs_target and not has_targets:
             problems.append(f"metric {name} needs clean pictures to compare with, and this set has none")
         elif not is_available(measure):
-            problems.append(f"metric {name} needs {measure.library}: pip install 'restorect[{measure.extra}]'")
+            problems.append(f"metric {name} needs {measure.library}: {how_to_install(measure.extra)}")
         else:
             chosen.append(measure)
     if not chosen:

@@ -1,8 +1,9 @@
-"""Peak memory of a method, measured in a process of its own: the whole process, libraries included."""
+"""Peak memory of a method, measured in its own process, libraries included."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -11,18 +12,21 @@ from pathlib import Path
 
 import numpy as np
 
+from ..engine.options import RestoreOptions
 from ..engine.source import Image
-from .methods import MethodSpec, Settings, build
+from .method import MethodSpec
+from .methods import build
 
 SECONDS = 900
 
 
-def peak_bytes(spec: MethodSpec, settings: Settings, image: Image, sigma: float | None) -> int | None:
-    """What a process that runs the method once on this picture needs at most; None where it fails."""
+def peak_bytes(spec: MethodSpec, task: str, options: RestoreOptions, image: Image, sigma: float | None) -> int | None:
+    """The peak of a process that runs the method once on this picture; None if it fails."""
     with tempfile.TemporaryDirectory(prefix="restorect-") as folder:
         pixels = Path(folder) / "image.npy"
         np.save(pixels, image)
-        order = json.dumps({"spec": asdict(spec), "settings": asdict(settings), "image": str(pixels), "sigma": sigma})
+        facts = {"spec": asdict(spec), "task": task, "options": asdict(options), "image": str(pixels), "sigma": sigma}
+        order = json.dumps(facts, default=os.fspath)  # a model's folder may be a Path
         words = [sys.executable, "-m", "restorect_cli.bench.memory"]
         try:
             done = subprocess.run(words, input=order, capture_output=True, text=True, timeout=SECONDS)
@@ -32,9 +36,9 @@ def peak_bytes(spec: MethodSpec, settings: Settings, image: Image, sigma: float 
 
 
 def own_peak_bytes(*, children: bool = False) -> int:
-    """Of this process; with `children`, the larger of it and of the largest child that has ended."""
+    """The peak of this process, or with `children` of the largest child that has ended, if that is more."""
     try:
-        # not ru_maxrss: that starts with the size of whoever called us
+        # not ru_maxrss, which starts with the size of the calling process
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
         own = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
     except (OSError, StopIteration):
@@ -54,7 +58,8 @@ def _usage(*, children: bool) -> int:
 def main() -> None:
     order = json.load(sys.stdin)
     spec = MethodSpec(**order["spec"])
-    build(spec, Settings(**order["settings"]))(np.load(order["image"]), sigma=order["sigma"])
+    method = build(spec, order["task"], RestoreOptions(**order["options"]))
+    method(np.load(order["image"]), sigma=order["sigma"])
     sys.stdout.write(f"{own_peak_bytes(children=spec.kind == 'peer-command')}\n")
 
 

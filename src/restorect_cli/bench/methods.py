@@ -1,64 +1,24 @@
-"""Whatever repairs a picture in a benchmark: our student, a library's filter, any other model.
+"""Builds the methods of a benchmark.
 
-    method = build(MethodSpec("baseline", "wavelet"), settings)
-    restored = method(image, sigma=25.0)
-
-A `MethodSpec` is plain text, so that another process can build the same method and measure its memory.
+method = build(MethodSpec("baseline", "wavelet"), "denoise", RestoreOptions(threads=2))
+restored = method(image, sigma=25.0)
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, Protocol
-
-from ..engine.restorer import Precision, Restorer
+from ..engine.options import RestoreOptions
+from ..engine.restorer import Restorer
+from ..engine.runtime import threads_to_run
 from ..engine.source import Image
 from ..errors import UsageError
-
-Kind = Literal["input", "restorect", "baseline", "peer-onnx", "peer-command"]
-
-
-@dataclass(frozen=True)
-class MethodSpec:
-    """One method: its kind, its name in the tables, and for a peer the file or the command."""
-
-    kind: Kind
-    name: str
-    argument: str = ""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What every method of a run shares; the flow's settings are for our own student."""
-
-    task: str
-    threads: int
-    model: str = "s"
-    steps: int | None = None
-    ensemble: int = 1
-    strength: float = 1.0
-    device: str = "cpu"
-    precision: Precision = "fp32"
-
-
-class Method(Protocol):
-    """Repairs one picture; `sigma` is the noise in 8-bit levels where the protocol added it, else None."""
-
-    def __call__(self, image: Image, *, sigma: float | None = None) -> Image: ...
+from . import peers
+from .baselines import baseline
+from .method import Method, MethodSpec
 
 
 class _Ours:
-    def __init__(self, settings: Settings) -> None:
-        self._restorer = Restorer(
-            settings.task,
-            model=settings.model,
-            steps=settings.steps,
-            ensemble=settings.ensemble,
-            strength=settings.strength,
-            device=settings.device,
-            threads=settings.threads,
-            precision=settings.precision,
-        )
+    def __init__(self, task: str, options: RestoreOptions) -> None:
+        self._restorer = Restorer(task, options)
 
     def __call__(self, image: Image, *, sigma: float | None = None) -> Image:
         return self._restorer.restore(image)
@@ -68,25 +28,25 @@ def _nothing(image: Image, *, sigma: float | None = None) -> Image:
     return image
 
 
-def build(spec: MethodSpec, settings: Settings) -> Method:
-    """The method, loaded. Raises ModelError, DeviceError or UsageError where it cannot be had."""
+def build(spec: MethodSpec, task: str, options: RestoreOptions) -> Method:
+    """The method, loaded. Raises ModelError, DeviceError or UsageError if it is not available.
+
+    options: for our own model; its threads apply to every method.
+    """
     if spec.kind == "input":
         return _nothing
     if spec.kind == "restorect":
-        return _Ours(settings)
+        return _Ours(task, options)
+    threads = threads_to_run(options.threads)
     if spec.kind == "baseline":
-        from .baselines import baseline
-
-        return baseline(spec.name, settings.threads)
-    from . import peers
-
+        return baseline(spec.name, threads)
     if spec.kind == "peer-onnx":
-        return peers.OnnxPeer(spec.name, spec.argument, settings.threads)
-    return peers.CommandPeer(spec.name, spec.argument, settings.threads)
+        return peers.OnnxPeer(spec.name, spec.argument, threads)
+    return peers.CommandPeer(spec.name, spec.argument, threads)
 
 
 def peer_spec(text: str, *, command: bool) -> MethodSpec:
-    """`name=path.onnx`, or `name=prog {in} {out}`; without a name it is called by the file's. Raises UsageError."""
+    """`name=path.onnx`, or `name=prog {in} {out}`; the default name is the file's. Raises UsageError."""
     name, equals, argument = text.partition("=")
     if not equals or (command and ("{" in name or " " in name)):
         name, argument = text.split()[0] if command and text.split() else text, text
@@ -94,7 +54,7 @@ def peer_spec(text: str, *, command: bool) -> MethodSpec:
     name, argument = name.strip(), argument.strip()
     if not name or not argument:
         how = "--peer-cmd 'name=program {in} {out}'" if command else "--peer name=path.onnx"
-        raise UsageError(f"peer '{text}' cannot be meant", f"write {how}")
+        raise UsageError(f"cannot parse peer '{text}'", f"write {how}")
     if command and not ("{in}" in argument and "{out}" in argument):
         raise UsageError(f"command '{argument}' lacks {{in}} or {{out}}", "write --peer-cmd 'name=program {in} {out}'")
     return MethodSpec("peer-command" if command else "peer-onnx", name, argument)

@@ -1,7 +1,7 @@
 """Image quality against a reference; every function names its convention.
 
-No border is cropped and nothing is fitted to the reference. `to_levels` rounds to 8 bits first, as
-the standard protocols do.
+No border is cropped and nothing is fitted to the reference. `to_levels` rounds to 8 bits first, as the standard
+protocols do.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def to_levels(image: Image) -> Array:
 
 
 def luma_bt601(levels: Array) -> Array:
-    """Y of RGB levels (H,W,3) as MATLAB's rgb2ycbcr has it, 16..235; (255,0,0) gives 81.48."""
+    """Y of RGB levels (H,W,3) as in MATLAB's rgb2ycbcr, 16..235; (255,0,0) gives 81.48."""
     weighted: Array = levels @ np.array([65.481, 128.553, 24.966]) / 255 + 16
     return weighted
 
@@ -39,8 +39,8 @@ def psnr(restored: Image, reference: Image, *, luma: bool = False) -> float:
 def ssim(restored: Image, reference: Image, *, luma: bool = False) -> float:
     """SSIM of 8-bit levels, at most 1; mean over R, G and B, or of Y (BT.601) with `luma`.
 
-    Wang et al., IEEE TIP 2004: Gaussian window of 11×11, sigma 1.5, K1 0.01, K2 0.03, range 255, windows
-    that lie wholly inside the picture. nan for a picture smaller than the window.
+    Wang et al., IEEE TIP 2004: Gaussian window of 11×11, sigma 1.5, K1 0.01, K2 0.03, range 255, only windows
+    inside the picture. nan for a picture smaller than the window.
     """
     a, b = to_levels(restored), to_levels(reference)
     if min(a.shape[:2]) < 2 * SSIM_RADIUS + 1:
@@ -50,7 +50,7 @@ def ssim(restored: Image, reference: Image, *, luma: bool = False) -> float:
 
 
 def match_mean(restored: Image, reference: Image) -> Image:
-    """The restored picture scaled to the reference's mean grey level ("GT-mean"): looks at the truth, so it flatters.
+    """The restored picture scaled to the reference's mean grey level ("GT-mean"), which uses the truth and so flatters.
 
     As in the low-light literature: grey is OpenCV's (0.299, 0.587, 0.114), one factor for the whole picture.
     """
@@ -62,49 +62,19 @@ def match_mean(restored: Image, reference: Image) -> Image:
 
 def _ssim_plane(x: Array, y: Array) -> float:
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    mean_x, mean_y = _windowed(x), _windowed(y)
-    variance_x, variance_y = _windowed(x * x) - mean_x**2, _windowed(y * y) - mean_y**2
-    covariance = _windowed(x * y) - mean_x * mean_y
+    mean_x, mean_y = gaussian_means(x), gaussian_means(y)
+    variance_x, variance_y = gaussian_means(x * x) - mean_x**2, gaussian_means(y * y) - mean_y**2
+    covariance = gaussian_means(x * y) - mean_x * mean_y
     likeness = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
     return float(np.mean(likeness / ((mean_x**2 + mean_y**2 + c1) * (variance_x + variance_y + c2))))
 
 
-def _windowed(plane: Array) -> Array:
-    """Gaussian means, (H−10, W−10): only windows that fit."""
-    offsets = np.arange(-SSIM_RADIUS, SSIM_RADIUS + 1)
-    weights = np.exp(-(offsets**2) / (2 * SSIM_SIGMA**2))
+def gaussian_means(plane: Array, radius: int = SSIM_RADIUS, sigma: float = SSIM_SIGMA) -> Array:
+    """Gaussian means over windows of 2·radius + 1 pixels inside (H, W): (H − 2·radius, W − 2·radius)."""
+    offsets = np.arange(-radius, radius + 1)
+    weights = np.exp(-(offsets**2) / (2 * sigma**2))
     weights /= weights.sum()
-    height, width = plane.shape[0] - 2 * SSIM_RADIUS, plane.shape[1] - 2 * SSIM_RADIUS
+    height, width = plane.shape[0] - 2 * radius, plane.shape[1] - 2 * radius
     tall: Array = sum(w * plane[i : i + height] for i, w in enumerate(weights))
     wide: Array = sum(w * tall[:, i : i + width] for i, w in enumerate(weights))
     return wide
-
-
-def gmsd(restored: Image, reference: Image) -> float:
-    """Gradient magnitude similarity deviation (Xue et al., IEEE TIP 2014): 0 when equal, smaller is better.
-
-    Of Y (BT.601, 8-bit levels) averaged over 2x2 cells, with Prewitt gradients and the paper's constant 170. It sees
-    edges and texture, so what is smeared or sharpened, and next to nothing of a change in brightness. Raises
-    ValueError where a side has fewer than 6 pixels.
-    """
-    if min(reference.shape[:2]) < 6:
-        raise ValueError("GMSD needs pictures of 6x6 pixels or more")
-    first, second = (_gradient_magnitude(_halved(luma_bt601(to_levels(image)))) for image in (restored, reference))
-    similarity = (2 * first * second + 170) / (first**2 + second**2 + 170)
-    return float(similarity.std())
-
-
-def _halved(plane: Array) -> Array:
-    rows, columns = plane.shape[0] // 2, plane.shape[1] // 2
-    means: Array = plane[: 2 * rows, : 2 * columns].reshape(rows, 2, columns, 2).mean(axis=(1, 3))
-    return means
-
-
-def _gradient_magnitude(plane: Array) -> Array:
-    """Of the inner pixels (H-2,W-2), by Prewitt's operator divided by three."""
-    across = (plane[:, 2:] - plane[:, :-2]) / 3
-    down = (plane[2:] - plane[:-2]) / 3
-    gx = across[:-2] + across[1:-1] + across[2:]
-    gy = down[:, :-2] + down[:, 1:-1] + down[:, 2:]
-    magnitude: Array = np.hypot(gx, gy)
-    return magnitude

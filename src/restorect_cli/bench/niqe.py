@@ -1,10 +1,13 @@
-"""NIQE: how far the statistics of a picture lie from those of clean photographs; needs no reference.
+"""NIQE: the distance of a picture's statistics from those of clean photographs; needs no reference.
 
     niqe(image)        about 3 for a clean photograph, more for a degraded one
 
-Mittal, Soundararajan, Bovik: Making a "completely blind" image quality analyzer, IEEE SPL 2013. The
-features are the paper's; patches overlap, and the pristine model is our own, fitted by
-`scripts/fit_niqe.py`, so values do not compare with those of other implementations, only with each other.
+It is for pictures without a clean counterpart: LIME, DICM, NPE, MEF, VV and your own photographs. For these it and the
+blur effect are the only numbers.
+
+Mittal, Soundararajan, Bovik: Making a "completely blind" image quality analyzer, IEEE SPL 2013. The features are
+the paper's; patches overlap, and `scripts/fit_niqe.py` fitted our own pristine model. So compare values with each
+other, not with those of other implementations.
 """
 
 from __future__ import annotations
@@ -13,7 +16,6 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,28 +23,25 @@ from PIL import Image as PillowImage
 
 from ..engine.source import Image
 from ..errors import InputError
-from .metrics import to_levels
+from .metrics import gaussian_means, to_levels
 
 Array = NDArray[np.float64]
 
 PATCH_PX = 96
-CELLS = 3  # a patch is 3×3 cells, and the next begins one cell on
+CELLS = 3  # a patch is 3×3 cells, and the next starts one cell further
 STRIDE_PX = PATCH_PX // CELLS
-"""Patches overlap, and grey levels are not rounded, where the authors' code does otherwise.
+"""Unlike in the authors' code, patches overlap and grey levels are not rounded.
 
-With patches side by side and rounded grey NIQE grew strictly over five levels of blur in half of the clean photographs,
-because the steps of 8 bits take over where blur leaves no contrast. As it is, it grows in 99 % of 112 photographs that
-the model was not fitted to, over five levels of blur, of noise and of JPEG alike (`scripts/fit_niqe.py --check-only`).
+With adjacent patches and rounded grey, NIQE grew strictly over five levels of blur in only half of the clean
+photographs, because the steps of 8 bits dominate once blur leaves no contrast. Now it grows in 99 % of 112 photographs
+that the model was not fitted to, over five levels of blur, noise and JPEG (`scripts/fit_niqe.py --check-only`).
 """
 FEATURES = 36  # 18 at each of two scales
-SHARP_SHARE = 0.75
-"""Of the sharpest patch of a picture: less sharp ones are left out of the pristine model (the paper's 0.75)."""
-
-FLAT_LEVELS = 1e-3  # a patch that deviates less holds nothing but rounding errors
+FLAT_LEVELS = 1e-3  # a patch that deviates less holds only rounding errors
 
 _WINDOW_RADIUS, _WINDOW_SIGMA = 3, 7 / 6
 _SHIFTS = ((0, 1), (1, 0), (1, 1), (1, -1))  # horizontal, vertical and the two diagonal neighbours
-_SHAPES = np.arange(0.2, 10.001, 0.001)  # of the generalised Gaussian, as the authors search them
+_SHAPES = np.arange(0.2, 10.001, 0.001)  # of the generalised Gaussian, the authors' search grid
 
 
 @dataclass(frozen=True)
@@ -60,12 +59,12 @@ def pristine_model() -> PristineModel:
         return PristineModel(stored["mean"].astype(np.float64), stored["covariance"].astype(np.float64))
 
 
-def niqe(image: Image, model: PristineModel | None = None) -> float:
+def niqe(image: Image) -> float:
     """Distance of an H×W×3 image in [0, 1] from clean photographs, 0 upwards; 8-bit RGB, no crop.
 
     Raises InputError for a picture smaller than two patches or without any texture.
     """
-    model = model or pristine_model()
+    model = pristine_model()
     features, _ = patch_features(image)
     features = features[np.isfinite(features).all(axis=1)]
     if len(features) < 2:
@@ -73,22 +72,6 @@ def niqe(image: Image, model: PristineModel | None = None) -> float:
     apart = features.mean(axis=0) - model.mean
     pooled = (model.covariance + np.cov(features, rowvar=False)) / 2
     return float(np.sqrt(max(0.0, apart @ np.linalg.pinv(pooled) @ apart)))
-
-
-def fit(pictures: list[Image]) -> PristineModel:
-    """The pristine model of these clean photographs: their sharp patches alone."""
-    chosen = []
-    for picture in pictures:
-        features, sharpness = patch_features(picture)
-        if len(features):
-            keep = (sharpness > SHARP_SHARE * sharpness.max()) & np.isfinite(features).all(axis=1)
-            chosen.append(features[keep])
-    rows = np.concatenate(chosen)
-    return PristineModel(rows.mean(axis=0), np.cov(rows, rowvar=False))
-
-
-def save(model: PristineModel, path: Path) -> None:
-    np.savez_compressed(path, mean=model.mean, covariance=model.covariance)
 
 
 def patch_features(image: Image) -> tuple[Array, Array]:
@@ -114,31 +97,25 @@ def _normalised(grey: Array) -> tuple[Array, Array]:
 
 
 def _blurred(plane: Array) -> Array:
-    offsets = np.arange(-_WINDOW_RADIUS, _WINDOW_RADIUS + 1)
-    weights = np.exp(-(offsets**2) / (2 * _WINDOW_SIGMA**2))
-    weights /= weights.sum()
-    padded = np.pad(plane, _WINDOW_RADIUS, mode="edge")
-    tall: Array = sum(w * padded[i : i + plane.shape[0]] for i, w in enumerate(weights))
-    wide: Array = sum(w * tall[:, i : i + plane.shape[1]] for i, w in enumerate(weights))
-    return wide
+    return gaussian_means(np.pad(plane, _WINDOW_RADIUS, mode="edge"), _WINDOW_RADIUS, _WINDOW_SIGMA)
 
 
 def _halved(grey: Array) -> Array:
-    """Half the size by antialiased bicubic interpolation, which is MATLAB's imresize."""
+    """Half the size by antialiased bicubic interpolation, as in MATLAB's imresize."""
     plane = PillowImage.fromarray(grey.astype(np.float32))
     size = (grey.shape[1] // 2, grey.shape[0] // 2)
     return np.asarray(plane.resize(size, PillowImage.Resampling.BICUBIC), np.float64)
 
 
 def _cell_sums(planes: Array, cell: int) -> Array:
-    """Sums over the squares of `cell` pixels that (..., H, W) consists of: (..., H/cell, W/cell)."""
+    """Sums over squares of `cell` pixels a side: (..., H, W) to (..., H/cell, W/cell)."""
     *rest, height, width = planes.shape
     sums: Array = planes.reshape(*rest, height // cell, cell, width // cell, cell).sum(axis=(-3, -1))
     return sums
 
 
 def _patch_sums(cells: Array) -> Array:
-    """Sums over the patches, each of them 3×3 cells and one cell away from the next: (..., rows, columns)."""
+    """Sums over patches of 3×3 cells, one cell apart: (..., rows, columns)."""
     windows = np.lib.stride_tricks.sliding_window_view(cells, (CELLS, CELLS), axis=(-2, -1))
     sums: Array = windows.sum(axis=(-2, -1))
     return sums
@@ -147,12 +124,12 @@ def _patch_sums(cells: Array) -> Array:
 def _features(plane: Array, cell: int) -> Array:
     """Shape and width of the values, then shape, mean and both widths of the products of neighbours: (patches, 18).
 
-    Only sums over cells are kept, strip by strip: overlapping patches cost no more than others, and large
-    pictures little memory.
+    Only sums over cells are kept, strip by strip, so overlapping patches cost no more than others, and large pictures
+    need little memory.
     """
     strips = []
     for top in range(0, len(plane), cell):
-        strip = plane[np.arange(top - 1, top + cell)]  # above the first row is the last: the authors shift in a ring
+        strip = plane[np.arange(top - 1, top + cell)]  # the last row precedes the first: the authors shift in a ring
         here, above = strip[1:], strip[:-1]
         neighbours = (np.roll(here, 1, axis=1), above, np.roll(above, 1, axis=1), np.roll(above, -1, axis=1))
         values = np.stack([here, *(here * other for other in neighbours)])
@@ -171,7 +148,7 @@ def _asymmetric_gaussian(
 ) -> list[Array]:
     """Shape, mean, left and right width of values with these means (Lasmar, Stitou, Berthoumieu 2009); nan if constant.
 
-    A side's squares are zero for values on the other side; its share is that of its values.
+    A side's squares are zero for values on the other side; its share is the share of values on that side.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         left, right = np.sqrt(left_square / left_share), np.sqrt(right_square / right_share)

@@ -1,4 +1,4 @@
-"""Which file belongs to which: the usual folder spellings, and pairs by name."""
+"""Finds which files belong together: by the usual names of folders, and by the names of files."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ TARGET_FOLDERS = (
     "target_crops",
 )
 TEST_FOLDERS = ("test", "testing", "eval15", "eval", "val", "validation", "croppedimages")
-"""Where the pictures to be scored lie in sets that hold others too, or have a folder more than they need."""
+"""Folders of the pictures to be scored, in sets that also hold others or have an extra folder level."""
 
 
 def _marks(words: str) -> re.Pattern[str]:
     return re.compile(rf"^(?:{words})(?=[-_\d])|[-_](?:{words})(?=$|[-_])", re.IGNORECASE)
 
 
-# What some sets write around the name of a picture on one side only: low00690/normal00690, 0_rain/0_clean,
+# What some sets add to the name of a picture on one side only: low00690/normal00690, 0_rain/0_clean,
 # rain-001/norain-001, 1_mean/1_real, NOISY_SRGB_010/GT_SRGB_010, norain-1x2/norain-1.
 _CLEAN_MARKS = "norain|normal|high|clean|mean|gt|hq|target"
 _CLEAN_MARK = _marks(_CLEAN_MARKS)
@@ -45,7 +45,7 @@ _RAIN_MARK = re.compile(r"(?<=\d)x2$", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Case:
-    """One picture to be scored; `target` is None without a reference, `degraded` None where noise is to be added."""
+    """One picture to be scored; `target` is None without a reference, `degraded` None if noise is to be added."""
 
     stem: str
     degraded: Path | None
@@ -54,17 +54,17 @@ class Case:
 
 @dataclass(frozen=True)
 class TestSet:
-    """The pictures of a set that can be scored, and what is wrong with the others."""
+    """The pictures of a set that can be scored, and the problems of the others."""
 
     __test__ = False  # not a test class, whatever its name says
 
     located: Located
     cases: list[Case]
     problems: list[str]  # files that are not scored: unmatched, or two of one name
-    left_out: int = 0  # pictures that were asked to be left out
+    left_out: int = 0  # pictures left out on request
 
     def first(self, count: int) -> TestSet:
-        """The first pictures by name alone."""
+        """Only the first pictures by name."""
         return TestSet(self.located, self.cases[:count], self.problems, len(self.cases) - len(self.cases[:count]))
 
     @property
@@ -73,7 +73,7 @@ class TestSet:
 
 
 def count_label(test_set: TestSet) -> str:
-    """How many pictures, of how many."""
+    """How many pictures of how many."""
     pictures, whole = len(test_set.cases), test_set.located.row.count
     if test_set.is_partial:
         return f"{pictures} of {whole or pictures + test_set.left_out} pictures (partial)"
@@ -81,13 +81,13 @@ def count_label(test_set: TestSet) -> str:
 
 
 def open_set(located: Located, *, targets: Path | None = None, add_noise: bool = False) -> TestSet:
-    """Pair the files of a set. Raises InputError where there is nothing to score.
+    """Pair the files of a set. Raises InputError if there is nothing to score.
 
-    targets: folder of the clean pictures, where it is not beside the degraded ones. add_noise: only the
-    clean pictures are wanted.
+    targets: folder of the clean pictures, if it is not beside the degraded ones. add_noise: take only the
+    clean pictures.
     """
     if targets is not None and not targets.is_dir():
-        raise InputError(f"folder of targets {targets} is not there", "check --targets")
+        raise InputError(f"there is no folder of targets {targets}", "check --targets")
     problems: list[str] = []
     folder = _test_part(located.folder)
     if add_noise or located.row.layout == "clean":
@@ -122,7 +122,7 @@ def _cases(located: Located, folder: Path, targets: Path | None, problems: list[
 
 
 def _test_part(folder: Path) -> Path:
-    """The folder below that holds the pictures to be scored, where this one holds none itself; else this one."""
+    """The subfolder with the pictures to be scored, if this folder holds none itself; else this folder."""
     holds_some = any(_is_picture(path) for path in folder.iterdir())
     if holds_some or _child(folder, INPUT_FOLDERS) or _child(folder, TARGET_FOLDERS):
         return folder
@@ -130,13 +130,13 @@ def _test_part(folder: Path) -> Path:
 
 
 def _only_child(folder: Path) -> Path:
-    """The one folder in it where it holds nothing else, as the rain of Rain100L's own archive does; else this one."""
+    """The subfolder, if it is all that this folder holds (as in Rain100L's own archive); else this folder."""
     below = [path for path in folder.iterdir() if not path.name.startswith(".")]
     return below[0] if len(below) == 1 and below[0].is_dir() else folder
 
 
 def _sides(pictures: list[Path]) -> tuple[list[Path], list[Path]] | None:
-    """Degraded and clean pictures of one folder, told apart by their marks; None where no name is on both sides."""
+    """Degraded and clean pictures of one folder, distinguished by marks; None if no name is on both sides."""
     clean = [path for path in pictures if _CLEAN_MARK.search(path.stem)]
     degraded = [path for path in pictures if path not in clean and _MARK.search(path.stem)]
     paired = {_core(path.stem) for path in clean} & {_core(path.stem) for path in degraded}
@@ -144,15 +144,15 @@ def _sides(pictures: list[Path]) -> tuple[list[Path], list[Path]] | None:
 
 
 def _child(folder: Path, names: tuple[str, ...]) -> Path | None:
-    """The first folder in it that is called so, in whatever case."""
+    """The subfolder with the first of these names that exists, in any case."""
     below = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
     return next((below[name] for name in names if name in below), None)
 
 
 def _pictures(folder: Path, problems: list[str]) -> list[Path]:
-    """The pictures of a folder by name; of stems that occur twice none is taken."""
+    """The pictures of a folder by name, without those whose stem occurs twice."""
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder", "check the name")
+        raise InputError(f"{folder} is not a folder", "check the name")
     by_stem: dict[str, list[Path]] = defaultdict(list)
     for path in sorted(folder.iterdir()):
         if _is_picture(path):
@@ -160,7 +160,7 @@ def _pictures(folder: Path, problems: list[str]) -> list[Path]:
     for stem, paths in by_stem.items():
         if len(paths) > 1:
             names = ", ".join(path.name for path in paths)
-            problems.append(f"{len(paths)} files in {folder} have the stem '{stem}' ({names}): none is scored")
+            problems.append(f"{len(paths)} files in {folder} have the stem '{stem}' ({names}): not scored")
     return [paths[0] for paths in by_stem.values() if len(paths) == 1]
 
 
@@ -180,14 +180,14 @@ def _paired(degraded: list[Path], clean: list[Path], problems: list[str]) -> lis
             candidates = loose.get(_core(path.stem), [])
             target = candidates[0] if len(candidates) == 1 else None
         if target is None:
-            problems.append(f"{path} has no target of its name: not scored")
+            problems.append(f"{path} has no target of the same name: not scored")
         else:
             cases.append(Case(path.stem, path, target))
             used.add(target)
-    problems.extend(f"{path} has no input of its name: not scored" for path in clean if path not in used)
+    problems.extend(f"{path} has no input of the same name: not scored" for path in clean if path not in used)
     return cases
 
 
 def _core(stem: str) -> str:
-    """The name without the marks of a side."""
+    """The name without the marks of its side."""
     return _MARK.sub("", _RAIN_MARK.sub("", stem)).strip("-_ ").lower()

@@ -1,4 +1,4 @@
-"""Other people's models in the same run: an ONNX file, or any command that turns one file into another."""
+"""Other people's models: an ONNX file, or a command that turns one file into another."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ..engine.source import Image
 from ..errors import InputError, ModelError, UsageError
 from ..programs import Program
 
-PAD_MULTIPLE = 32  # of height and width that an ONNX peer is given; networks halve a few times
+PAD_MULTIPLE = 32  # of an ONNX peer's height and width, because networks halve them a few times
 
 
 class OnnxPeer:
-    """A network of one input: 1×3×H×W float32 RGB in [0, 1], any H and W, to the same.
+    """A network of one input, 1×3×H×W float32 RGB in [0, 1] with any H and W, and an output of the same kind.
 
-    Height and width are padded by reflection to a multiple of 32, and cut after.
+    Height and width are padded by reflection to a multiple of 32, and cropped afterwards.
     """
 
     def __init__(self, name: str, path: str, threads: int) -> None:
@@ -47,13 +47,13 @@ class OnnxPeer:
         if result.shape != batch.shape:
             raise InputError(f"peer {self._name} gave shape {result.shape} for {batch.shape}")
         if not np.isfinite(result).all():
-            raise InputError(f"peer {self._name} gave values that are no numbers (NaN or infinite)")
+            raise InputError(f"peer {self._name} gave values that are not finite (NaN or infinite)")
         restored: Image = result[0].transpose(1, 2, 0)[:height, :width].astype(np.float32)
         return restored
 
 
 class CommandPeer:
-    """A program that reads one 8-bit PNG and writes another; OMP_NUM_THREADS says how many threads it may use."""
+    """A program that reads one 8-bit PNG and writes another; OMP_NUM_THREADS sets its threads."""
 
     def __init__(self, name: str, template: str, threads: int) -> None:
         self._program = Program(f"peer {name}", template, threads)

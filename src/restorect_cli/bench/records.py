@@ -1,4 +1,4 @@
-"""An outcome as text: a table for people, records for JSON, rows for CSV."""
+"""An outcome as text: a table for the terminal, records for JSON, rows for CSV."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..errors import OutputError
-from .benchmark import Outcome, SetOutcome
+from ..atomic import write_file
+from .benchmark import BenchmarkResult, SetOutcome
 from .measures import Measure
 from .pairing import count_label
 from .runner import Summary
@@ -41,8 +41,8 @@ def protocol(one: SetOutcome) -> str:
     return "; ".join(parts)
 
 
-def records(outcome: Outcome) -> Iterator[dict[str, Any]]:
-    """One record per set, setting and method, with all that it takes to measure the numbers again."""
+def records(outcome: BenchmarkResult) -> Iterator[dict[str, Any]]:
+    """One record per set, setting and method, with what is needed to measure the numbers again."""
     for one in outcome.sets:
         kinds = {spec.name: spec.kind for spec in one.specs}
         for summary in one.summaries:
@@ -61,10 +61,11 @@ def records(outcome: Outcome) -> Iterator[dict[str, Any]]:
                 "protocol": protocol(one),
                 "seconds_per_megapixel": round(summary.seconds_per_megapixel, 4),
                 "peak_bytes": one.peaks.get(summary.method),
-                "student": one.student,
-                "steps": one.run_settings.steps,
-                "ensemble": one.run_settings.ensemble,
-                "precision": one.run_settings.precision,
+                "model": one.model,
+                "steps": one.restore.steps,
+                "ensemble": one.restore.ensemble,
+                "strength": one.restore.strength,
+                "precision": one.restore.precision,
                 "device": outcome.device,
                 "threads": outcome.threads,
                 "machine": outcome.machine,
@@ -94,37 +95,30 @@ def table(one: SetOutcome, width: int = 120) -> str:
         if summary.setting != last:
             drawn.add_section()
             last = summary.setting
-        name = (
-            summary.method
-            if summary.pictures == len(one.test_set.cases)
-            else f"{summary.method} ({_share(one, summary)})"
-        )
+        scored, pictures = summary.pictures, len(one.test_set.cases)
+        name = summary.method if scored == pictures else f"{summary.method} ({scored} of {pictures})"
         drawn.add_row(*([summary.setting] if has_settings else []), escape(name), *cells(one, summary))
     file = io.StringIO()
     console = Console(file=file, width=width, highlight=False)
     console.print(drawn)
-    lines = [f"{one.name}: {protocol(one)}; student {one.student}", *file.getvalue().splitlines()]
+    lines = [f"{one.name}: {protocol(one)}; model {one.model}", *file.getvalue().splitlines()]
     return "\n".join(line.rstrip() for line in lines)
 
 
-def conventions(outcome: Outcome) -> str:
-    """What the columns mean, one line each."""
+def conventions(outcome: BenchmarkResult) -> str:
+    """The meaning of the columns, one line each."""
     used = dict.fromkeys((measure.label, measure.convention) for one in outcome.sets for measure in one.measures)
     return "\n".join(f"{label}: {convention}" for label, convention in used)
 
 
-def _share(one: SetOutcome, summary: Summary) -> str:
-    return f"{summary.pictures} of {len(one.test_set.cases)}"
-
-
 def headings(one: SetOutcome) -> list[str]:
-    """Of the columns that `cells` fills."""
+    """Headings of the columns that `cells` fills."""
     arrows = [f"{measure.label} {'↑' if measure.higher_is_better else '↓'}" for measure in one.measures]
     return [*arrows, "s/MP", "time ratio", *(["peak MB", "memory ratio"] if one.peaks else [])]
 
 
 def cells(one: SetOutcome, summary: Summary) -> list[str]:
-    """The numbers of one method as text; ratios are to our own student in this run."""
+    """The numbers of one method as text; ratios are to our own model in this run."""
     texts = [number(measure, summary.means[measure.name]) for measure in one.measures]
     ours = next(
         (other for other in one.summaries if other.method == one.ours and other.setting == summary.setting), None
@@ -140,10 +134,10 @@ def cells(one: SetOutcome, summary: Summary) -> list[str]:
 
 
 def brief(value: float) -> str:
-    """Three digits that count, never an exponent: 1220, 12.2, 0.0122."""
+    """Three significant digits without an exponent: 1220, 12.2, 0.0122."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
-    rounded = f"{value:.2e}"  # first, because 9.999 has more digits before the point then
+    rounded = f"{value:.2e}"  # round first: 9.999 then has more digits before the point
     digits = 2 - int(rounded.partition("e")[2])
     return f"{float(rounded):.{max(digits, 0)}f}"
 
@@ -152,7 +146,7 @@ def number(measure: Measure, value: float | None) -> str:
     return "" if value is None else f"{value:.{measure.digits}f}"
 
 
-def write_csv(outcome: Outcome, path: Path) -> None:
+def write_csv(outcome: BenchmarkResult, path: Path) -> None:
     """One line per picture and method. Raises OutputError."""
     names = list(dict.fromkeys(measure.name for one in outcome.sets for measure in one.measures))
     file = io.StringIO()
@@ -166,23 +160,10 @@ def write_csv(outcome: Outcome, path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """As `write_bytes`, in UTF-8."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write beside and rename, so that nothing half-written is left. Raises OutputError."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(
-            f"cannot write {path} ({error.strerror or error})", "check the folder and the space"
-        ) from error
+    """The text in UTF-8, whole or not at all. Raises OutputError."""
+    write_file(path, text.encode())
 
 
 def kind_label(one: SetOutcome, method: str) -> str:
-    """What sort of method this is, in words."""
+    """The kind of this method in words."""
     return next(_KINDS[spec.kind] for spec in one.specs if spec.name == method)

@@ -1,4 +1,4 @@
-"""The benchmark as one HTML page that needs nothing else: tables, plots, and sliders over the pictures."""
+"""The benchmark as one self-contained HTML page: tables, plots, and sliders over the pictures."""
 
 from __future__ import annotations
 
@@ -9,26 +9,28 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from .. import charts
 from ..engine.source import Image
 from ..errors import InputError
-from .benchmark import Outcome, SetOutcome
+from ..extras import how_to_install
+from .benchmark import BenchmarkResult, SetOutcome
 from .journal import Row
 from .measures import Measure
 from .pictures import load, to_jpeg
 from .plots import Plot, quality_against_seconds, spread
 from .records import brief, cells, headings, kind_label, number, protocol, write_text
-from .runner import Setting, pictures_to_show
+from .runner import NoiseSetting, pictures_to_show
 
-LARGEST_PX = 1600  # of a picture in the page
+LARGEST_PX = 1600  # longer side of a picture in the page
 
 
-def write_report(outcome: Outcome, path: Path) -> None:
-    """The page, pictures included. Methods run once more on the few pictures shown. Raises OutputError."""
+def write_report(outcome: BenchmarkResult, path: Path) -> None:
+    """Write the page, pictures included; methods run again on the pictures shown. Raises OutputError."""
     write_text(path, render("report.html.j2", **_page(outcome)))
 
 
 def render(template: str, **values: Any) -> str:
-    """A page from the templates of this package; every value is escaped."""
+    """A page from the templates of this package, with every value escaped."""
     return str(_environment().get_template(template).render(**values))
 
 
@@ -41,11 +43,11 @@ def _environment() -> Any:
 
 
 def picture_data(image: bytes) -> str:
-    """A JPEG as an address that a page can hold."""
+    """A JPEG as a data: address."""
     return "data:image/jpeg;base64," + base64.b64encode(image).decode("ascii")
 
 
-def _page(outcome: Outcome) -> dict[str, Any]:
+def _page(outcome: BenchmarkResult) -> dict[str, Any]:
     return {
         "version": outcome.version,
         "device": outcome.device,
@@ -53,6 +55,7 @@ def _page(outcome: Outcome) -> dict[str, Any]:
         "machine": outcome.machine,
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
         "problems": outcome.problems,
+        "lacking": "" if charts.is_available() else f"No charts: they need matplotlib ({how_to_install('bench')}).",
         "sets": [_set(one) for one in outcome.sets],
     }
 
@@ -62,7 +65,7 @@ def _set(one: SetOutcome) -> dict[str, Any]:
     return {
         "name": one.name,
         "protocol": protocol(one),
-        "student": one.student,
+        "model": one.model,
         "reference": one.ours if one.ours != "input" else None,
         "home": row.home,
         "licence": row.licence,
@@ -106,7 +109,9 @@ def _sortable(value: float | None) -> float | str:
     return "1e9" if math.isinf(value) else value
 
 
-def _plots(one: SetOutcome, setting: Setting) -> list[Plot]:
+def _plots(one: SetOutcome, setting: NoiseSetting) -> list[Plot]:
+    if not charts.is_available():
+        return []
     measure = one.measures[0]
     label = f"{measure.label} {'(higher is better)' if measure.higher_is_better else '(lower is better)'}"
     label += f", {setting.name}" if setting.name else ""
@@ -120,7 +125,7 @@ def _plots(one: SetOutcome, setting: Setting) -> list[Plot]:
     return [*([quality_against_seconds(dots, label)] if dots else []), spread(rows, label)]
 
 
-def _values(rows: list[Row], setting: Setting, method: str, measure: Measure) -> list[float]:
+def _values(rows: list[Row], setting: NoiseSetting, method: str, measure: Measure) -> list[float]:
     return [
         value
         for row in rows
@@ -129,8 +134,8 @@ def _values(rows: list[Row], setting: Setting, method: str, measure: Measure) ->
     ]
 
 
-def _figures(one: SetOutcome, setting: Setting) -> list[dict[str, Any]]:
-    """Sliders over the worst, the median and the best picture of our own student."""
+def _figures(one: SetOutcome, setting: NoiseSetting) -> list[dict[str, Any]]:
+    """Sliders over the pictures with the worst, median and best score of our model."""
     measure = one.measures[0]
     rows = [row for row in one.rows if row.setting == setting.name and row.method == one.ours]
     scores = {row.picture: row.scores[measure.name] for row in rows}
@@ -144,12 +149,14 @@ def _figures(one: SetOutcome, setting: Setting) -> list[dict[str, Any]]:
     return figures
 
 
-def _figure(one: SetOutcome, setting: Setting, caption: str, degraded: Image, target: Image | None) -> dict[str, Any]:
+def _figure(
+    one: SetOutcome, setting: NoiseSetting, caption: str, degraded: Image, target: Image | None
+) -> dict[str, Any]:
     shown: list[tuple[str, Image]] = []
     for spec, method in one.methods:
         try:
             shown.append((spec.name, method(degraded, sigma=setting.sigma)))
-        except InputError:  # said when it was scored
+        except InputError:  # reported when it was scored
             continue
     if target is not None:
         shown.append(("clean", target))

@@ -1,4 +1,4 @@
-"""Runs methods over a test set: one row per picture and method, and a line for everything that went wrong."""
+"""Runs methods over a test set: one row per picture and method, and a line for every problem."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..engine.source import Image
 from ..errors import InputError
 from .journal import Journal, Row
 from .measures import Measure
-from .methods import Method, MethodSpec
+from .method import Method, MethodSpec
 from .pairing import Case, TestSet
 from .pictures import load
 
@@ -22,8 +22,8 @@ WARM_UP_PX = 64
 
 
 @dataclass(frozen=True)
-class Setting:
-    """A way to degrade: noise of `sigma` 8-bit levels added, or None for the set's own degraded pictures."""
+class NoiseSetting:
+    """How to degrade: add noise of `sigma` 8-bit levels, or None for the set's own degraded pictures."""
 
     sigma: float | None = None
     clipped: bool = False
@@ -35,7 +35,7 @@ class Setting:
 
 @dataclass
 class Results:
-    """All rows of a run, in order, and what could not be scored."""
+    """All rows of a run, in order, and a line for everything that could not be scored."""
 
     rows: list[Row] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -46,7 +46,7 @@ Methods = Sequence[tuple[MethodSpec, Method]]
 
 def run(
     test_set: TestSet,
-    settings: Sequence[Setting],
+    settings: Sequence[NoiseSetting],
     methods: Methods,
     measures: Sequence[Measure],
     journal: Journal,
@@ -54,7 +54,7 @@ def run(
     on_problem: Callable[[str], None] = lambda line: None,
     advance: Callable[[int], None] = lambda amount: None,
 ) -> Results:
-    """Score every picture with every method. A picture or method that fails is a problem; the rest is scored."""
+    """Score every picture with every method. Failures are reported as problems, and the rest is scored."""
     results = Results()
     warm: set[str] = set()
 
@@ -64,8 +64,8 @@ def run(
 
     for setting in settings:
         for case in test_set.cases:
-            for row in _score_case(test_set.located.name, case, setting, methods, measures, journal, warm, problem):
-                results.rows.append(row)
+            name = test_set.located.name
+            results.rows += _score_case(name, case, setting, methods, measures, journal, warm, problem)
             advance(1)
     return results
 
@@ -73,7 +73,7 @@ def run(
 def _score_case(
     dataset: str,
     case: Case,
-    setting: Setting,
+    setting: NoiseSetting,
     methods: Methods,
     measures: Sequence[Measure],
     journal: Journal,
@@ -101,8 +101,8 @@ def _score_case(
             except InputError as error:
                 problem(f"{case.stem}: {error}")
                 continue
-            scores, untold = _scores(restored, target, measures)
-            for line in untold:
+            scores, reasons = _scores(restored, target, measures)
+            for line in reasons:
                 problem(f"{case.stem}, {spec.name}: {line}")
             height, width = degraded.shape[:2]
             journal.add(Row(*key, width=width, height=height, seconds=round(seconds, 5), scores=scores))
@@ -113,7 +113,7 @@ def _score_case(
 def _scores(
     restored: Image, target: Image | None, measures: Sequence[Measure]
 ) -> tuple[dict[str, float | None], list[str]]:
-    """Every measure's number, None where it cannot be told, and why."""
+    """Every measure's score, None if it cannot be computed, and the reasons."""
     scores: dict[str, float | None] = {}
     problems = []
     for measure in measures:
@@ -140,7 +140,7 @@ class Summary:
 
 
 def summarise(rows: Sequence[Row], measures: Sequence[Measure]) -> list[Summary]:
-    """Means over pictures, in the order of the rows; a picture whose score cannot be told is left out of that mean."""
+    """Means over pictures, in the order of the rows; pictures without a score are left out."""
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.dataset, row.setting, row.method), []).append(row)
@@ -165,8 +165,8 @@ def _statistic(function: Callable[[list[float]], Any], rows: Sequence[Row], name
 
 def pictures_to_show(rows: Sequence[Row], measure: Measure) -> list[tuple[str, str]]:
     """Worst, median and best picture by the measure, as (what, picture); fewer where there are fewer pictures."""
-    told = [row for row in rows if row.scores.get(measure.name) is not None]
-    ranked = sorted(told, key=lambda row: (row.scores[measure.name] or 0.0) * (1 if measure.higher_is_better else -1))
+    scored = [row for row in rows if row.scores.get(measure.name) is not None]
+    ranked = sorted(scored, key=lambda row: (row.scores[measure.name] or 0.0) * (1 if measure.higher_is_better else -1))
     if not ranked:
         return []
     wanted = [("worst", 0), ("best", len(ranked) - 1), ("median", len(ranked) // 2)]

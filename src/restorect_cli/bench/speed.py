@@ -1,7 +1,7 @@
-"""What a repair costs: seconds per megapixel and peak memory by size, threads, precision and steps.
+"""Measures what a repair costs: seconds per megapixel and peak memory by size, threads, precision and steps.
 
-The share of the machine's own rate is that of a float32 matrix product of 3072 x 3072 in ONNX Runtime, with
-the same threads in the same run. Operations of the convolutions are counted, tile halos not included.
+The machine's own rate is that of a float32 matrix product of 3072 x 3072 in ONNX Runtime, with the same threads in the
+same run. Its share counts the operations of the convolutions, without tile halos.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ..engine.restorer import Precision
+from ..engine.options import RestoreOptions
 from ..engine.runtime import Graph
 from ..engine.source import Image
 from ..models import store
+from ..names import Precision
 from .memory import peak_bytes
-from .methods import Method, MethodSpec, Settings, build
+from .method import Method, MethodSpec
+from .methods import build
 
 SIZES_MEGAPIXELS = (0.25, 1.0, 4.0, 12.0, 48.0)
 MATRIX_SIDE = 3072
@@ -44,26 +46,26 @@ class Point:
     threads: int
     precision: Precision
     steps: int
-    ensemble: int = 1  # mirror images that the network sees at each step
+    ensemble: int = 1  # mirrored copies that the network sees at each step
 
 
 @dataclass(frozen=True)
 class Cost:
     """One measurement."""
 
-    student: str
+    model: str
     point: Point
     seconds_per_megapixel: float  # the best of a few
-    peak_bytes: int | None  # of a process that does nothing else, its libraries included
-    share: float | None  # of the matrix-product rate; None where the operations cannot be counted
+    peak_bytes: int | None  # of a process that does nothing else, libraries included
+    share: float | None  # of the matrix-product rate; None if the operations cannot be counted
 
 
 def plan_points(
     sizes: Sequence[float], threads: Sequence[int], precisions: Sequence[Precision], steps: Sequence[int]
 ) -> list[Point]:
-    """Every size at the first of all else, and every thread count, precision and number of steps at one size.
+    """Every size with the first of all other values; every thread count, precision and number of steps at one size.
 
-    That size is the one nearest to a megapixel; the whole grid would take hours.
+    That size is the one nearest to a megapixel, because the whole grid would take hours.
     """
     usual = min(sizes, key=lambda size: abs(size - 1))
     points = [Point(size, threads[0], precisions[0], steps[0]) for size in sizes]
@@ -74,33 +76,34 @@ def plan_points(
 
 
 def measure_costs(
-    settings: Settings,
+    task: str,
+    options: RestoreOptions,
     *,
     sizes: Sequence[float] = SIZES_MEGAPIXELS,
     threads: Sequence[int],
     steps: Sequence[int] | None = None,
 ) -> Iterator[Cost]:
-    """Costs at the planned points, each as soon as it is measured; int8 where the student comes with such a graph.
+    """Costs at the planned points, each as soon as it is measured; int8 if the model comes with an int8 graph.
 
-    steps: None for all that the student can take. The ensemble is that of the settings.
+    steps: None for all that the model can take. Each point replaces threads, precision and steps of the options.
     Raises ModelError, DeviceError or UsageError.
     """
-    student = store.find(settings.task, settings.model)
+    student = store.find(task, options.model)
     operations = operations_per_megapixel(student.velocity)
     spec = MethodSpec("restorect", student.spec.name)
     precisions: list[Precision] = ["fp32", "int8"] if student.velocity_int8 is not None else ["fp32"]
     rates = {count: matrix_rate(count) for count in threads}
     for planned in plan_points(sizes, threads, precisions, steps or range(1, student.spec.max_steps + 1)):
-        point = replace(planned, ensemble=settings.ensemble)
-        one = replace(settings, threads=point.threads, precision=point.precision, steps=point.steps)
-        image = test_picture(point.megapixels)
-        seconds = best_seconds(build(spec, one), image) / point.megapixels
+        point = replace(planned, ensemble=options.ensemble)
+        one = replace(options, threads=point.threads, precision=point.precision, steps=point.steps)
+        image = noise_picture(point.megapixels)
+        seconds = best_seconds(build(spec, task, one), image) / point.megapixels
         share = operations * point.steps * point.ensemble / seconds / rates[point.threads] if operations else None
-        yield Cost(student.spec.name, point, seconds, peak_bytes(spec, one, image, None), share)
+        yield Cost(student.spec.name, point, seconds, peak_bytes(spec, task, one, image, None), share)
 
 
 def growth(costs: Sequence[Cost]) -> tuple[float, float] | None:
-    """Exponents k of time ~ size^k and memory ~ size^k, over the sizes of the first threads and steps; 1: linear."""
+    """Exponents k of time ~ size^k and memory ~ size^k (1 is linear), over the points that differ in size alone."""
     first = costs[0].point
     line = [cost for cost in costs if replace(cost.point, megapixels=first.megapixels) == first and cost.peak_bytes]
     if len(line) < 2:
@@ -111,17 +114,14 @@ def growth(costs: Sequence[Cost]) -> tuple[float, float] | None:
     return float(np.polyfit(sizes, seconds, 1)[0]), float(np.polyfit(sizes, peaks, 1)[0])
 
 
-def test_picture(megapixels: float) -> Image:
-    """Noise of shape 3:4 with this many megapixels; the network's time does not depend on what it sees."""
+def noise_picture(megapixels: float) -> Image:
+    """Noise of shape 3:4 with this many megapixels; the network's time does not depend on the content."""
     height = max(1, round((megapixels * 1e6 * 3 / 4) ** 0.5))
     return np.random.default_rng(0).random((height, round(megapixels * 1e6 / height), 3), np.float32)
 
 
-test_picture.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever its name says
-
-
 def best_seconds(method: Method, image: Image) -> float:
-    """The shortest of a few runs; of one where that takes long."""
+    """The shortest of a few runs, or the only one if it takes long."""
     method(image[:256, :256])
     taken: list[float] = []
     while len(taken) < REPEATS and sum(taken) < ENOUGH_SECONDS:
@@ -144,7 +144,7 @@ def matrix_rate(threads: int, side: int = MATRIX_SIDE) -> float:
 
 
 def operations_per_megapixel(velocity: Path) -> float | None:
-    """Of the convolutions, in one step; None without the onnx package, or without convolutions."""
+    """Operations of the convolutions in one step; None without the onnx package, or without convolutions."""
     if find_spec("onnx") is None:
         return None
     import onnx
@@ -154,7 +154,7 @@ def operations_per_megapixel(velocity: Path) -> float | None:
     if not convolutions:
         return None
     kernels = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
-    del model.graph.output[:]  # run once with every convolution's result as an output: their sizes are dynamic
+    del model.graph.output[:]  # run once with every convolution's result as an output, because their sizes are dynamic
     model.graph.output.extend(
         onnx.helper.make_tensor_value_info(node.output[0], onnx.TensorProto.FLOAT, None) for node in convolutions
     )

@@ -1,9 +1,9 @@
-"""The program: parses the arguments, runs one command, turns every error into one line and an exit code.
+"""The program: parses the arguments, runs one command, reports every error on one line with an exit code.
 
 0    done
 1    an input could not be read, or an output not written
 2    wrong usage: an unknown option or name, a value out of range
-3    a student or a device cannot be had
+3    a model or a device is not available
 130  interrupted (Ctrl-C)
 143  terminated (SIGTERM)
 """
@@ -13,16 +13,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
 import typer
 
-from .. import __version__
+from .._version import __version__
 from ..errors import RestorectError
 from ..one_line import folded
+from ..signals import handling
 from . import batch, bench, compare, degrade, distill, doctor, enhance, export, label, models, train
 from .options import help_if_alone
 from .output import Output, let_go_of_broken_streams
@@ -37,20 +36,17 @@ app = typer.Typer(
 app.command("enhance", short_help="Repair photographs.")(enhance.enhance)
 app.command("batch", short_help="Repair a folder of photographs, unattended; one machine or many.")(batch.batch)
 app.add_typer(models.app, name="models")
-app.command("bench", short_help="Score the students, and other methods, on test pictures.")(bench.bench)
+app.command("bench", short_help="Score the models, and other methods, on test pictures.")(bench.bench)
 app.command("benchmark", short_help="The same as `bench`.", hidden=True)(bench.bench)
 app.command("compare", short_help="Put two pictures under one slider.")(compare.compare)
 app.command("degrade", short_help="Make training pairs from clean photographs.")(degrade.degrade)
 app.command("label", short_help="Label photographs without truth by a slow network.")(label.label)
 app.command("train", short_help="Train a model from a recipe.")(train.train)
-app.command("distill", short_help="Train a student that learns from a teacher.")(distill.distill)
+app.command("distill", short_help="Train a model that learns from a teacher.")(distill.distill)
 app.command("export", short_help="Turn a training run into a model that `enhance` can use.")(export.export)
-app.command("doctor", short_help="Check that everything is in order; a fix for each problem.")(doctor.doctor)
+app.command("doctor", short_help="Check that everything works; suggest a fix for each problem.")(doctor.doctor)
 
 _INTERRUPTED, _TERMINATED = 130, 143
-
-# Recent versions of Typer carry their own copy of Click: the base of its errors is found through one that it exports.
-_TyperError: type[Exception] = typer.BadParameter.__bases__[0].__bases__[0]
 
 
 def _print_version(wanted: bool) -> None:
@@ -77,9 +73,9 @@ def restorect(
       restorect enhance dark.jpg -o bright.png --task low-light
       restorect batch ./photos                      writes ./photos-restored
       restorect models list                         which repairs are installed
-      restorect doctor                              is everything in order?
+      restorect doctor                              check that everything works
 
-    Exit codes: 0 done; 1 an image could not be read or written; 2 wrong usage; 3 a model or device cannot be had.
+    Exit codes: 0 done; 1 an image could not be read or written; 2 wrong usage; 3 a model or device is not available.
     """
     if debug:
         os.environ["RESTORECT_DEBUG"] = "1"
@@ -87,10 +83,10 @@ def restorect(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; never raises for anything a user can do."""
+    """Run the command line and return its exit code; nothing a user does raises."""
     _reserve_closed_descriptors()
     try:
-        with _termination_as_exception():
+        with handling(signal.SIGTERM, _raise_terminated):
             return _run(arguments)
     except _Terminated:
         return _fail("terminated", _TERMINATED)
@@ -108,11 +104,11 @@ def _run(arguments: Sequence[str] | None) -> int:
         return _fail(str(error), error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         return _fail("interrupted", _INTERRUPTED)
-    except BrokenPipeError:  # whoever read our output is gone
+    except BrokenPipeError:  # the program that read our output is gone
         return 1
-    except _TyperError as error:
+    except typer.TyperException as error:
         return _usage_problem(error)
-    except OSError as error:  # as where Typer prints a help page to a full disk; files have errors of their own
+    except OSError as error:  # such as a help page printed to a full disk; files have their own errors
         return _fail(f"a file or stream cannot be used ({error}): check the free space and where the output goes", 1)
     except MemoryError:
         return _fail("out of memory: try a smaller --tile, or close other programs", 1)
@@ -121,12 +117,13 @@ def _run(arguments: Sequence[str] | None) -> int:
         return _fail(f"unexpected {type(error).__name__} ({what}): please report it with the output of --debug", 1)
 
 
-def _usage_problem(error: Exception) -> int:
-    """Click's complaint on one line, with the command whose help to read."""
+def _usage_problem(error: typer.TyperException) -> int:
+    """Typer's complaint on one line, with the command whose help to read."""
     context = getattr(error, "ctx", None)
     command = getattr(context, "command_path", None) or "restorect"
-    message = error.format_message() if hasattr(error, "format_message") else str(error)
-    message = folded(message).rstrip(".")
+    message = (
+        folded(error.format_message()).rstrip(".").replace("Value error, ", "")
+    )  # pydantic's prefix, in Typer 0.29
     return _fail(f"{message}: see {command} --help", 2)
 
 
@@ -140,31 +137,20 @@ def _fail(message: str, code: int) -> int:
 
 
 class _Terminated(BaseException):
-    """SIGTERM: everything on the way out tidies up as after Ctrl-C. Not an Exception, so that nothing catches it."""
+    """SIGTERM: everything cleans up as after Ctrl-C. Not an Exception, so that nothing catches it."""
 
 
-@contextmanager
-def _termination_as_exception() -> Iterator[None]:
-    def stop(*_: object) -> None:
-        raise _Terminated
-
-    if threading.current_thread() is not threading.main_thread():  # only that one may set handlers
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+def _raise_terminated(*_: object) -> None:
+    raise _Terminated
 
 
 def _reserve_closed_descriptors() -> None:
-    """Of a stream that the caller closed, the number would go to the next file opened, and stray messages into it."""
+    """If the caller closed stdin, stdout or stderr, the next opened file would get its number, and stray messages."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
 
 
 def run() -> NoReturn:

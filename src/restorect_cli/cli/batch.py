@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
-import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
-from dataclasses import replace
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ..errors import RestorectError, StoppedError, UsageError
+from ..batch import MOST_JOBS
+from ..errors import RestorectError, UsageError
 from ..one_line import printable
 from .options import (
-    FORMAT_CHOICES,
+    AcceptTruncated,
     Depth,
     Device,
     Ensemble,
+    Format,
+    HalfSize,
     Json,
+    KeepTimes,
     Model,
     Quality,
     Quiet,
@@ -32,31 +31,28 @@ from .options import (
     Task,
     Threads,
     Tile,
-    choose,
+    format_option,
     path,
+    words,
 )
 from .output import Output, outcome_line, outcome_record
 from .progress import RunProgress
-from .settings import read_settings
+from .settings import collected, repair_settings
 
 if TYPE_CHECKING:
-    from ..batch.manifest import Manifest
-    from ..batch.plan import IfExists
-    from ..batch.run import Batch, Event, Executor, Summary
+    from ..batch.run import Batch, Event
     from ..batch.scan import Found
+    from ..batch.session import Session
     from ..batch.work import Work
-    from ..files import Settings
 
-IF_EXISTS_CHOICES = ("skip", "overwrite", "rename", "error")
-MOST_JOBS = 2  # by default: a second image fills the pauses of the first; each takes about 0.6 GB
+IfExists = Literal["skip", "overwrite", "rename", "error"]
 
 
 def batch(
+    context: typer.Context,
     folder: Annotated[
         Path,
-        typer.Argument(
-            metavar="DIR", parser=path, help="Folder of photographs; they are never touched.", show_default=False
-        ),
+        typer.Argument(metavar="DIR", parser=path, help="Folder of photographs; they are never touched."),
     ],
     output: Annotated[
         Path | None,
@@ -66,7 +62,6 @@ def batch(
             metavar="OUT",
             parser=path,
             help="Folder for the results, made if need be; may lie inside DIR [default: DIR-restored].",
-            show_default=False,
         ),
     ] = None,
     recursive: Annotated[
@@ -78,30 +73,29 @@ def batch(
             metavar="GLOB",
             help="Take only files like this ('*.jpg', 'trip/*'), instead of all with an image's extension; "
             "can be given several times.",
-            show_default=False,
         ),
     ] = None,
     exclude: Annotated[
         list[str] | None,
-        typer.Option(metavar="GLOB", help="Leave out files like this; several times.", show_default=False),
+        typer.Option(metavar="GLOB", help="Leave out files like this; several times."),
     ] = None,
     name: Annotated[
         str,
         typer.Option(metavar="TEMPLATE", help="Names of the results: {stem}, {ext}, {source_ext} (the input's own)."),
     ] = "{stem}.{ext}",
     if_exists: Annotated[
-        str,
+        IfExists,
         typer.Option(
-            metavar="|".join(IF_EXISTS_CHOICES),
-            help="What to do where a result exists. 'skip' makes those anew whose settings or input have changed since "
-            "batch wrote them, and leaves other files alone; 'rename' writes NAME-2.",
+            metavar=words(IfExists),
+            help="What to do where a result exists. 'skip' redoes only results whose settings or input changed since "
+            "the last run, and never touches files it did not write; 'rename' writes NAME-2.",
         ),
     ] = "skip",
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try again what could not be read in an earlier run.")
     ] = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first image that fails.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="Go on for ever, restoring files as they arrive, when they are complete.")
     ] = False,
@@ -113,8 +107,8 @@ def batch(
         str | None,
         typer.Option(
             metavar="I/N",
-            help="Only the I-th of N parts, as in job arrays: 3/8. Same parts everywhere, none twice.",
-            show_default=False,
+            help="Process part I of N (for job arrays), e.g. 3/8. Parts depend only on file names, so they never "
+            "overlap.",
         ),
     ] = None,
     scheduler: Annotated[
@@ -123,7 +117,6 @@ def batch(
             metavar="ADDRESS",
             help="Restore on the workers of this Dask scheduler (tcp://host:8786), which see the same folders; "
             "'local:N' starts N workers here. Needs the extra `cluster`.",
-            show_default=False,
         ),
     ] = None,
     manifest: Annotated[
@@ -132,7 +125,6 @@ def batch(
             metavar="FILE",
             parser=path,
             help="What became of each image, JSON lines [default: OUT/.restorect.jsonl].",
-            show_default=False,
         ),
     ] = None,
     jobs: Annotated[
@@ -144,7 +136,6 @@ def batch(
             max=64,
             metavar="N",
             help=f"Images restored at the same time, on this machine [default: {MOST_JOBS}, 1 on one core].",
-            show_default=False,
         ),
     ] = None,
     task: Task = "auto",
@@ -155,17 +146,13 @@ def batch(
     device: Device = "auto",
     threads: Threads = None,
     tile: Tile = None,
-    format: Annotated[
-        str | None,
-        typer.Option(
-            metavar="|".join(FORMAT_CHOICES),
-            help="Format to write [default: the input's; PNG for what can only be read].",
-            show_default=False,
-        ),
-    ] = None,
+    format: Annotated[Format | None, format_option("the input's; PNG for what can only be read")] = None,
     quality: Quality = None,
     depth: Depth = None,
     strip: Strip = "none",
+    accept_truncated: AcceptTruncated = False,
+    half_size: HalfSize = False,
+    keep_times: KeepTimes = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -175,8 +162,9 @@ def batch(
     out. An image that fails is reported and does not stop the others; the exit code is then 1. Where two images would
     get the same name, also on systems that ignore letter case, one is restored and the others fail (see --name).
 
-    Stopped at any moment, even by a power cut, the same command goes on where it was: no half-written file ever has a
-    result's name. Ctrl-C finishes the images being restored or written; a second one does not.
+    If a run is interrupted (Ctrl-C, power cut), run the same command again: it resumes where it stopped. No
+    half-written file ever has a result's name. The first Ctrl-C lets images in progress finish; a second one stops
+    immediately.
 
     \b
     Examples:
@@ -191,185 +179,86 @@ def batch(
       {"status": "done", "input", "output", ...}, {"status": "skipped", "input", "output", "reason"},
       or {"status": "failed", "input", "error", "exit_code"}
     """
-    choose("--if-exists", if_exists, IF_EXISTS_CHOICES)
     if watch and (scheduler or dry_run):
         raise UsageError("--watch goes with neither --scheduler nor --dry-run", "leave one of them out")
-    settings = read_settings(
-        task=task,
-        model=model,
-        steps=steps,
-        ensemble=ensemble,
-        strength=strength,
-        device=device,
-        threads=threads,
-        tile=tile,
-        format=format,
-        quality=quality,
-        depth=depth,
-        strip=strip,
-    )
+    settings = repair_settings(context)
 
-    from ..batch.run import Batch, Options
+    from ..batch.run import Batch, BatchOptions
+    from ..batch.session import Session
     from ..batch.shard import WHOLE, parse_shard
 
-    options = Options(
-        folder=folder,
-        output=output,
-        manifest=manifest,
-        recursive=recursive,
+    options = collected(
+        BatchOptions,
+        context,
         include=tuple(include or ()),
         exclude=tuple(exclude or ()),
         template=name,
-        if_exists=cast("IfExists", if_exists),
-        retry_failed=retry_failed,
         shard=parse_shard(shard) if shard else WHOLE,
     )
     out = Output(as_json=as_json, quiet=quiet)
     planned = Batch(options, settings)
     files = [] if watch else planned.images()
     if dry_run:
-        _tell_plan(planned, files, out)
+        _report_plan(planned, files, out)
         return
-    run = _Run(planned, out, fail_fast=fail_fast)
+    session = Session(planned, jobs=jobs, scheduler=scheduler, settle=settle if watch else None, fail_fast=fail_fast)
     with closing(planned.open()) as record:
-        run.go(record, files, settings, jobs, scheduler, settle if watch else None)
-    if run.summary.failed:
+        items = planned.plan(files)
+        reporter = _Reporter(planned, session, out, None if watch else len(items))
+        with reporter.progress.show():
+            session.run(items, record, reporter)
+    if session.summary.failed:
         raise typer.Exit(1)
 
 
-class _Run:
-    """One run of the command: starts it, listens to Ctrl-C, and reports."""
+class _Reporter:
+    """Prints the events of a run, and draws its progress bar."""
 
-    def __init__(self, batch: Batch, out: Output, *, fail_fast: bool) -> None:
-        from ..batch.run import Summary
+    def __init__(self, batch: Batch, session: Session, out: Output, total: int | None) -> None:
+        self._batch, self._session, self._out = batch, session, out
+        self.progress = RunProgress(out, total)
 
-        self._batch, self._out, self._fail_fast = batch, out, fail_fast
-        self._stopping = threading.Event()
-        self._interrupted = False
-        self.summary: Summary = Summary()
+    def watching(self) -> None:
+        self._out.say(f"watching {self._batch.folder}, results go to {self._batch.output}; Ctrl-C ends it")
 
-    def go(
-        self,
-        manifest: Manifest,
-        files: list[Found],
-        settings: Settings,
-        jobs: int | None,
-        scheduler: str | None,
-        settle: float | None,
-    ) -> None:
-        """settle: seconds, with --watch. Raises StoppedError after Ctrl-C, and whatever ends the run."""
-        items = self._batch.plan(files)
-        self._batch.sweep(items)
-        self._total = len(items)
-        self._progress = RunProgress(self._out, None if settle else self._total)
-        began = time.monotonic()
-        with self._progress.show(), self._interruptible():
-            for event in self._batch.settle(items, manifest):
-                self._report(event)
-            todo = [self._batch.work(item) for item in items if item.action == "restore"]
-            if settle:
-                self._out.say(f"watching {self._batch.folder}, results go to {self._batch.output}; Ctrl-C ends it")
-            if (todo or settle) and not self._stopping.is_set():
-                executor = self._executor(manifest, settings, jobs, scheduler)
-                works = self._batch.arrivals(self._stopping, settle) if settle else iter(todo)
-                try:
-                    with closing(self._batch.run(works, executor, manifest)) as events:
-                        for event in events:
-                            self._report(event)
-                finally:
-                    self._batch.sweep(items)  # of a worker that died
-                    self._tell_summary(time.monotonic() - began, executor.busy_seconds)
-            else:
-                self._tell_summary(time.monotonic() - began, {})
-        if self._interrupted and self._left > 0:
-            problem = f"interrupted, {self._left} of {self._total} images are left"
-            raise StoppedError(problem, "the same command goes on there")
+    def beginning(self, work: Work) -> None:
+        self.progress.beginning(work.item.source.name)
 
-    @property
-    def _left(self) -> int:
-        """Planned images of which nothing has been told; with --watch none are planned."""
-        return max(0, self._total - self.summary.settled)
+    def stopping(self) -> None:
+        with suppress(RuntimeError):  # the signal arrived while a line was being written
+            self._out.say("finishing the images in progress; Ctrl-C again to stop immediately")
 
-    def _executor(self, manifest: Manifest, settings: Settings, jobs: int | None, scheduler: str | None) -> Executor:
-        def started(work: Work) -> None:
-            self._batch.remember(manifest, work, "started")
-
-        def dropped(work: Work) -> None:
-            self._batch.remember(manifest, work, "dropped")
-
-        def announce(work: Work) -> None:
-            self._progress.beginning(work.item.source.name)
-
-        if scheduler is not None:
-            from ..batch.cluster import Cluster
-
-            folders = [str(self._batch.folder), str(self._batch.output)]
-            return Cluster(scheduler, settings, folders, started, self._stopping, announce, dropped)
-
-        from ..batch.pipeline import Pipeline
-        from ..batch.work import threads_each
-        from ..engine.runtime import check_threads
-        from ..files import Repairer
-
-        threads = check_threads(settings.threads)
-        jobs = jobs or min(MOST_JOBS, threads)
-        repairer = Repairer(replace(settings, threads=threads_each(threads, jobs)))
-        return Pipeline(repairer, jobs, started, self._stopping, announce)
-
-    def _report(self, event: Event) -> None:
+    def settled(self, event: Event) -> None:
         out, item, name = self._out, event.item, str(self._batch.folder / event.item.source.name)
-        self.summary.count(event)
         if event.error is not None:
             out.error(event.error)
             record = {"status": "failed", "input": name, "error": str(event.error), "exit_code": 1}
             out.result("", record)
-            if self._fail_fast:
-                self._stopping.set()
         elif event.outcome is not None:
             for note in event.outcome.notes:
                 out.say(f"{printable(name)}: note: {note}")
-            if event.outcome.reason and not self._progress.is_shown:
+            if event.outcome.reason and not self.progress.is_shown:
                 out.say(f"{printable(name)}: {event.outcome.task}, because {event.outcome.reason}")
-            text = "" if self._progress.is_shown and sys.stdout.isatty() else outcome_line(event.outcome)
+            text = "" if self.progress.is_shown and sys.stdout.isatty() else outcome_line(event.outcome)
             out.result(text, {"status": "done", **outcome_record(event.outcome)})
         else:
             target = str(self._batch.output / item.output)
             out.result("", {"status": "skipped", "input": name, "output": target, "reason": item.reason})
-        self._progress.update(self.summary.settled, self.summary.failed, self.summary.megapixels)
+        counts = self._session.summary
+        self.progress.update(counts.settled, counts.failed, counts.megapixels)
 
-    def _tell_summary(self, seconds: float, busy: dict[str, float]) -> None:
-        counts = self.summary
+    def ended(self, seconds: float, busy_seconds: dict[str, float]) -> None:
+        counts, left = self._session.summary, self._session.left
         text = f"{counts.restored} restored, {counts.skipped} skipped, {counts.failed} failed"
-        text += f", {self._left} left" if self._left else ""
+        text += f", {left} left" if left else ""
         text += f" in {_duration(seconds)}"
         if counts.restored:
-            slowest = max(busy, key=lambda stage: busy[stage])
+            slowest = max(busy_seconds, key=lambda stage: busy_seconds[stage])
             text += f", {counts.megapixels / seconds:.2f} MP/s; slowest stage: {slowest}"
         self._out.say(text)
 
-    @contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """The first Ctrl-C lets the images in hand be finished; the second ends the run."""
 
-        def interrupt(*_: Any) -> None:
-            if self._interrupted:
-                raise KeyboardInterrupt
-            self._interrupted = True
-            self._stopping.set()
-            with suppress(RuntimeError):  # the signal came in the middle of a line being written
-                self._out.say("finishing the images in hand; Ctrl-C again to drop them")
-
-        if threading.current_thread() is not threading.main_thread():  # only that one may set handlers
-            yield
-            return
-        before = signal.signal(signal.SIGINT, interrupt)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
-
-
-def _tell_plan(batch: Batch, files: list[Found], out: Output) -> None:
+def _report_plan(batch: Batch, files: list[Found], out: Output) -> None:
     """--dry-run: one line per image, failures included, and a count."""
     items = batch.plan(files)
     for item in items:

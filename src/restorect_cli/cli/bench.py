@@ -1,17 +1,21 @@
-"""`restorect bench`: the standard test sets, scored; other methods in the same run; a report."""
+"""`restorect bench`: scores models and other methods on test sets, and writes a report."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import InputError, UsageError
-from ..names import TASKS
-from .options import DEVICE_CHOICES, Ensemble, Json, Quiet, choose
+from ..names import Precision, Task
+from .options import Device, Ensemble, Json, Quiet, Steps, Strength, Threads, words
 from .output import Output, flow_told
+from .settings import collected, restore_options
+
+if TYPE_CHECKING:
+    from ..engine.options import RestoreOptions
 
 _USED_BY_SPEED = {"speed", "task", "model", "device", "threads", "steps", "ensemble", "sizes", "as_json", "quiet"}
 
@@ -24,7 +28,6 @@ def bench(
             "--dataset",
             metavar="NAME|DIR",
             help="Test set by name (see --list), or a folder of pairs; may be given several times [default: demo].",
-            show_default=False,
         ),
     ] = None,
     list_sets: Annotated[
@@ -32,27 +35,18 @@ def bench(
     ] = False,
     data_root: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Folder below which the test sets lie [default: RESTORECT_DATA].",
-            show_default=False,
-        ),
+        typer.Option(metavar="DIR", help="Folder that holds the test sets [default: RESTORECT_DATA]."),
     ] = None,
     targets: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Folder of the clean pictures, where it is not beside the others.", show_default=False
+            metavar="DIR",
+            help="Folder of the clean pictures, if they are elsewhere: a path, or SET/FOLDER below the data root.",
         ),
     ] = None,
     task: Annotated[
-        str | None,
-        typer.Option(
-            "--task",
-            "-t",
-            metavar="|".join(TASKS),
-            help="What to repair, for a folder of your own.",
-            show_default=False,
-        ),
+        Task | None,
+        typer.Option("--task", "-t", metavar=words(Task), help="What to repair in a folder of your own."),
     ] = None,
     sigma: Annotated[
         list[float] | None,
@@ -61,8 +55,7 @@ def bench(
             max=255,
             metavar="LEVELS",
             help="Add Gaussian noise of this many 8-bit levels to the clean pictures; may be given several times "
-            "[default, for the sets of clean pictures: 15, 25, 50].",
-            show_default=False,
+            "[default for sets of clean pictures: 15, 25, 50].",
         ),
     ] = None,
     clipped: Annotated[bool, typer.Option("--clipped", help="Clip the added noise and round it to 8 bits.")] = False,
@@ -71,47 +64,40 @@ def bench(
         typer.Option(
             metavar="NAME,...",
             help="psnr, ssim, psnr-y, ssim-y, psnr-gtmean, deltae, niqe, blur, lpips [default: by the task].",
-            show_default=False,
         ),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Only the first N pictures of each set.", show_default=False)
+        int | None, typer.Option(min=1, metavar="N", help="Only the first N pictures of each set.")
     ] = None,
     model: Annotated[
         str,
         typer.Option(
-            "--model", "-m", metavar="MODEL", help="As in `restorect enhance`; none for the input and the others alone."
+            "--model",
+            "-m",
+            metavar="MODEL",
+            help="As in `restorect enhance`; 'none' scores only the input and the other methods.",
         ),
     ] = "s",
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=4, metavar="1..4", help="Steps of the flow [default: the student's own].", show_default=False
-        ),
-    ] = None,
+    steps: Steps = None,
     ensemble: Ensemble = 1,
-    strength: Annotated[float, typer.Option(min=0.0, max=1.0, metavar="0..1", help="How far to go.")] = 1.0,
-    precision: Annotated[str, typer.Option(metavar="fp32|int8", help="Of the network's arithmetic.")] = "fp32",
-    device: Annotated[
-        str, typer.Option("--device", "-d", metavar="|".join(DEVICE_CHOICES), help="Where our student computes.")
-    ] = "cpu",
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="CPU threads, for every method [default: all].", show_default=False),
-    ] = None,
+    strength: Strength = 1.0,
+    precision: Annotated[
+        Precision, typer.Option(metavar=words(Precision), help="Precision of the network's arithmetic.")
+    ] = "fp32",
+    device: Device = "cpu",
+    threads: Threads = None,
     all_baselines: Annotated[
-        bool, typer.Option("--baselines", help="Also run what OpenCV, scikit-image and others offer for the task.")
+        bool, typer.Option("--baselines", help="Also run the filters of OpenCV, scikit-image and others for the task.")
     ] = False,
     baseline: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Also run this one of them; may be given several times.", show_default=False),
+        typer.Option(metavar="NAME", help="Also run this filter; may be given several times."),
     ] = None,
     peer: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=FILE.onnx",
             help="Also run this network (1×3×H×W RGB in [0, 1] to the same); may be given several times.",
-            show_default=False,
         ),
     ] = None,
     peer_cmd: Annotated[
@@ -119,7 +105,6 @@ def bench(
         typer.Option(
             metavar="'NAME=PROG {in} {out}'",
             help="Also run this program, which reads one PNG and writes another; may be given several times.",
-            show_default=False,
         ),
     ] = None,
     memory: Annotated[
@@ -128,38 +113,33 @@ def bench(
     speed: Annotated[
         bool,
         typer.Option(
-            "--speed", help="Measure no quality but what --task costs: time and memory by size, threads and steps."
+            "--speed", help="Measure time and memory of --task instead of quality, by size, threads and steps."
         ),
     ] = False,
     sizes: Annotated[
-        str, typer.Option(metavar="MEGAPIXELS,...", help="Sizes of picture that --speed measures.")
+        str, typer.Option(metavar="MEGAPIXELS,...", help="Picture sizes that --speed measures.")
     ] = "0.25,1,4,12,48",
     csv: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", help="Write one line per picture and method; replaced if it is there.", show_default=False
-        ),
+        typer.Option(metavar="FILE", help="Write one line per picture and method; replaces a file."),
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE.html",
-            help="Write a page with tables, plots and sliders; replaced if it is there.",
-            show_default=False,
-        ),
+        typer.Option(metavar="FILE.html", help="Write a page with tables, plots and sliders; replaces a file."),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an interrupted run of the same sets and settings.")
+        bool, typer.Option("--resume", help="Resume an interrupted run of the same sets and settings.")
     ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Scores the installed students on standard test sets, and other methods beside them in the same run.
+    """Scores the installed models on standard test sets, with other methods in the same run.
 
-    Every number names its convention: RGB or Y, 8-bit rounding, no crop, nothing fitted to the truth (but for the
-    one column that says so). Pairs are matched by name and what is not matched is listed. A part of a set is scored
-    and called partial. A picture that cannot be read, or pairs of unequal size, do not stop the others; the exit code
-    is then 1. What an interrupted run has scored is kept: see --resume.
+    Every number names its convention: RGB or Y, 8-bit rounding, no crop, nothing fitted to the truth (except the
+    one column that says so). Pairs are matched by name; files without a partner are listed. A part of a set is scored
+    and called partial. If a picture cannot be read or a pair has unequal sizes, the others are still scored, and the
+    exit code is 1. The scores of an interrupted run are kept: see --resume. --device is for the model, --threads for
+    every method.
 
     \b
     Examples:
@@ -170,19 +150,16 @@ def bench(
       restorect bench --speed --task low-light --threads 2
       restorect bench --dataset LOL-v1 --peer-cmd 'other=python other.py {in} {out}' --json
     """
-    choose("--device", device, DEVICE_CHOICES)
-    choose("--precision", precision, ("fp32", "int8"))
-    if task is not None:
-        choose("--task", task, TASKS)
+    restore = restore_options(context)
     out = Output(as_json=as_json, quiet=quiet)
     if list_sets:
         return _list(out)
 
     if speed:
         _refuse_what_speed_ignores(context)
-        return _speed(out, task or "denoise", model, device, threads, steps, ensemble, sizes)
+        return _speed(out, task or "denoise", restore, sizes)
     if _was_given(context, "sizes"):
-        raise UsageError("--sizes is of --speed alone", "add --speed, or leave --sizes away")
+        raise UsageError("--sizes works only with --speed", "add --speed, or leave --sizes out")
 
     from ..bench import records
     from ..bench.benchmark import Benchmark, Order
@@ -192,27 +169,15 @@ def bench(
     _check_output("--report", report, (".html", ".htm"))
     peers = [peer_spec(text, command=False) for text in peer or []]
     peers += [peer_spec(text, command=True) for text in peer_cmd or []]
-    order = Order(
+    order = collected(
+        Order,
+        context,
         datasets=dataset or ["demo"],
-        data_root=data_root,
-        targets=targets,
-        task=task,
-        limit=limit,
         sigmas=sigma or [],
-        clipped=clipped,
         metrics=metrics.split(",") if metrics else [],
-        model=model,
-        steps=steps,
-        ensemble=ensemble,
-        strength=strength,
-        device=device,
-        threads=threads,
-        precision=cast(Literal["fp32", "int8"], precision),
-        all_baselines=all_baselines,
+        restore=restore,
         baselines=baseline or [],
         peers=peers,
-        memory=memory,
-        resume=resume,
     )
     outcome = Benchmark(order, say=out.say, on_problem=out.error, progress=out.progress).run()
     if as_json:
@@ -235,7 +200,7 @@ def bench(
 
 
 def _check_output(option: str, path: Path | None, suffixes: tuple[str, ...]) -> None:
-    """Before anything is measured: a file that could not be written, or that is meant for something else."""
+    """Raise UsageError, before anything is measured, for a file that cannot be written or has the wrong extension."""
     if path is None:
         return
     if path.suffix.lower() not in suffixes or path.is_dir():
@@ -250,45 +215,35 @@ def _was_given(context: typer.Context, name: str) -> bool:
 
 
 def _refuse_what_speed_ignores(context: typer.Context) -> None:
-    """Any option that was given, but for those that --speed uses: a new option of the command is refused at first."""
+    """Refuse every given option that --speed does not use; a new option is refused until it is listed."""
     given = [option for option in context.command.params if _was_given(context, option.name or "")]
     unused = [option.opts[0] for option in given if option.name not in _USED_BY_SPEED]
     if unused:
         raise UsageError(
             f"--speed cannot go with {', '.join(unused)}",
-            "it scores no pictures, and measures the full repair in every precision; run the two apart",
+            "it scores no pictures and measures the full repair in every precision; run the two separately",
         )
 
 
-def _speed(
-    out: Output,
-    task: str,
-    model: str,
-    device: str,
-    threads: int | None,
-    steps: int | None,
-    ensemble: int,
-    sizes: str,
-) -> None:
+def _speed(out: Output, task: str, restore: RestoreOptions, sizes: str) -> None:
     try:
         megapixels = [float(size) for size in sizes.split(",")]
     except ValueError:
         megapixels = []
     if not megapixels or not all(0.01 <= size <= 250 for size in megapixels):
-        raise UsageError(f"sizes '{sizes}' cannot be meant", "give megapixels from 0.01 to 250, as in 1,12")
+        raise UsageError(f"cannot parse --sizes '{sizes}'", "give megapixels from 0.01 to 250, as in 1,12")
 
-    from ..bench.methods import Settings
     from ..bench.speed import growth, measure_costs
-    from ..engine.runtime import check_threads
+    from ..engine.runtime import threads_to_run
 
-    most = check_threads(threads)
-    counts = [most] if threads is not None or most == 1 else [most, 1]
+    most = threads_to_run(restore.threads)
+    counts = [most] if restore.threads is not None or most == 1 else [most, 1]
+    steps = [restore.steps] if restore.steps else None
     costs = []
-    settings = Settings(task, most, model, ensemble=ensemble, device=device)
-    for cost in measure_costs(settings, sizes=megapixels, threads=counts, steps=[steps] if steps else None):
+    for cost in measure_costs(task, restore, sizes=megapixels, threads=counts, steps=steps):
         costs.append(cost)
         point = cost.point
-        text = f"{cost.student} {point.megapixels:6g} MP, "
+        text = f"{cost.model} {point.megapixels:6g} MP, "
         text += f"{_counted(point.threads, 'thread')}, {point.precision}, {flow_told(point.steps, point.ensemble)}: "
         text += f"{cost.seconds_per_megapixel:.3f} s/MP"
         text += f", peak {cost.peak_bytes / 1e9:.2f} GB" if cost.peak_bytes else ""

@@ -12,8 +12,8 @@ from .output import Output
 
 
 def compare(
-    left: Annotated[Path, typer.Argument(metavar="A", help="The picture on the left.", show_default=False)],
-    right: Annotated[Path, typer.Argument(metavar="B", help="The picture on the right.", show_default=False)],
+    left: Annotated[Path, typer.Argument(metavar="A", help="The picture on the left.")],
+    right: Annotated[Path, typer.Argument(metavar="B", help="The picture on the right.")],
     output: Annotated[
         Path | None,
         typer.Option(
@@ -21,16 +21,15 @@ def compare(
             "-o",
             metavar="OUT",
             help="A page (.html), or a picture of both halves (.png, .jpg, .webp) [default: B.compare.html beside B].",
-            show_default=False,
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Puts two pictures under one slider, to be moved by mouse, finger or arrow keys, with zoom.
+    """Puts two pictures under one slider with zoom. Move it with the mouse, a finger or the arrow keys.
 
-    The page holds the pictures and needs neither network nor server. The smaller picture is enlarged to the other's
-    size.
+    The page contains the pictures and needs neither network nor server. The smaller picture is enlarged to the
+    other's size.
 
     \b
     Examples:

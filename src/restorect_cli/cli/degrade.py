@@ -1,44 +1,39 @@
-"""`restorect degrade`: training pairs from clean photographs of one's own."""
+"""`restorect degrade`: makes training pairs from your own clean photographs."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from ..errors import InputError, OutputError
-from ..names import TASKS
-from .options import Json, Quiet, choose
+from ..names import Task
+from .options import Json, Quiet, words
 from .output import Output
 
-SEVERITIES = ("light", "heavy", "mixed")
+Severity = Literal["light", "heavy", "mixed"]
 
 
 def degrade(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Folder of clean photographs; folders in it are left out.")
+        Path, typer.Argument(metavar="DIR", help="Folder of clean photographs; its subfolders are ignored.")
     ],
-    task: Annotated[
-        str, typer.Option("--task", "-t", metavar="|".join(TASKS), help="What to degrade for.", show_default=False)
-    ],
+    task: Annotated[Task, typer.Option("--task", "-t", metavar=words(Task), help="The repair to make pairs for.")],
     output: Annotated[
         Path,
-        typer.Option(
-            "--output", "-o", metavar="OUT", help="Folder for the pairs and their recipe.", show_default=False
-        ),
+        typer.Option("--output", "-o", metavar="OUT", help="Folder for the pairs and their recipe."),
     ],
     count: Annotated[
         int, typer.Option(min=1, metavar="N", help="Pairs to make of each photograph, each degraded differently.")
     ] = 1,
-    seed: Annotated[int, typer.Option(min=0, metavar="S", help="Another seed makes other pairs.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, metavar="S", help="A different seed makes different pairs.")] = 0,
     severity: Annotated[
-        str | None,
+        Severity | None,
         typer.Option(
-            metavar="|".join(SEVERITIES),
-            help="How hard it rains (derain only; elsewhere every strength is drawn) [default: mixed].",
-            show_default=False,
+            metavar=words(Severity),
+            help="How hard it rains (derain only) [default: mixed].",
         ),
     ] = None,
     largest: Annotated[
@@ -47,7 +42,7 @@ def degrade(
             metavar="MEGAPIXELS",
             min=0.01,
             max=250,
-            help="Shrink larger photographs to this. Raindrops take about 0.4 GB of memory per megapixel.",
+            help="Shrink larger photographs to this size. Raindrops take about 0.4 GB of memory per megapixel.",
         ),
     ] = 4.0,
     as_json: Json = False,
@@ -55,24 +50,20 @@ def degrade(
 ) -> None:
     """Makes training pairs from clean photographs: noise, darkness, rain or raindrops as `train` synthesises them.
 
-    Writes OUT/input/NAME.png (degraded) and OUT/target/NAME.png (clean), and recipes, by which
-    `restorect train --data OUT` trains on them; any other recipe can name OUT as a folder of pairs.
-    What happens to a photograph depends on its file name, the task and the seed only. Nothing is
-    overwritten; a photograph that fails does not stop the others, and the exit code is then 1.
+    Writes OUT/input/NAME.png (degraded), OUT/target/NAME.png (clean), and recipes for `restorect train --data OUT`.
+    Any other recipe can name OUT as a folder of pairs. The degradation of a photograph depends only on its file name,
+    the task and the seed. Nothing is overwritten. If a photograph fails, the others continue, and the exit code is 1.
 
     denoise: Gaussian noise of sigma 0 to 55, or camera noise. low-light: under-exposure, or crushed shadows.
-    derain: thin or dense streaks. raindrop: drops on the lens. Needs no torch.
+    derain: thin or dense streaks. raindrop: drops on the lens. Does not need torch.
 
     \b
     Examples:
       restorect degrade ./photos --task derain -o ./my-rain
-      restorect train --data ./my-rain                   then, if you like
+      restorect train --data ./my-rain                   then train on them
       restorect degrade ./photos --task derain --severity heavy -o ./pictures/heavy-rain
       restorect degrade ./photos --task denoise -o ./pictures/my-noise --count 4 --seed 7
     """
-    choose("--task", task, TASKS)
-    if severity is not None:
-        choose("--severity", severity, SEVERITIES)
 
     from ..degrade.pairs import degradations, list_photographs, make_pairs
     from ..recipes.starters import RECIPE_FILE, write_recipes
@@ -102,6 +93,6 @@ def degrade(
         kept = output / RECIPE_FILE not in write_recipes(output, task, kinds, used, sides_px)
         out.say(f"to train on them: restorect train --data {output}" + (" (its recipe.toml was kept)" if kept else ""))
     if used == 1:
-        out.say("warning: one photograph is not enough to train, another scene must be held out")
+        out.say("warning: one photograph is not enough to train on: another scene must be held out")
     if failures:
         raise typer.Exit(InputError.exit_code)

@@ -1,4 +1,4 @@
-"""`restorect distill`: a student that learns from a teacher, exported as a model for `enhance`."""
+"""`restorect distill`: trains a student that learns from a teacher, and exports it as a model."""
 
 from __future__ import annotations
 
@@ -8,12 +8,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UsageError
-from ..names import TASKS
+from ..names import Task
 from .export import say_exported
 from .label import Largest, Views, need_labels
-from .options import Quiet, choose
+from .options import Quiet, words
 from .output import Output
-from .training import TRAIN_DEVICES, need_one_start, need_torch, say_estimate, train_to_the_end
+from .training import (
+    UNSTATED,
+    DryRun,
+    Licence,
+    Resume,
+    TimeLimit,
+    TrainDevice,
+    TrainingData,
+    TrainThreads,
+    need_one_start,
+    need_torch,
+    say_estimate,
+    train_to_the_end,
+)
 
 if TYPE_CHECKING:
     from ..recipes.recipe import Recipe
@@ -26,7 +39,6 @@ def distill(
             metavar="X",
             help="The teacher: the folder of its run, or ema.safetensors or checkpoint.pt in it; or any network, as "
             "`label` takes it: an ONNX file, a command 'prog {in} {out}', a checkpoint (.pth), or self.",
-            show_default=False,
         ),
     ],
     data: Annotated[
@@ -35,7 +47,6 @@ def distill(
             metavar="DIR",
             help="Folder that holds the folders the recipe names; without a recipe, photographs that such a network "
             "labels.",
-            show_default=False,
         ),
     ],
     recipe: Annotated[
@@ -44,7 +55,6 @@ def distill(
             metavar="RECIPE",
             help="A recipe for a student, shipped or a TOML file "
             "[default: distilled.toml or recipe.toml in DIR, else that of the teacher's task].",
-            show_default=False,
         ),
     ] = None,
     output: Annotated[
@@ -53,23 +63,21 @@ def distill(
             "--output",
             "-o",
             metavar="RUN",
-            help="Folder of this run; the student is put below it [default: runs/TASK-NET-distilled].",
-            show_default=False,
+            help="Folder of this run, which will hold the model [default: runs/TASK-NET-distilled].",
         ),
     ] = None,
     task: Annotated[
-        str | None,
+        Task | None,
         typer.Option(
             "--task",
             "-t",
-            metavar="|".join(TASKS),
+            metavar=words(Task),
             help="What a teacher that is any network repairs, without a recipe.",
-            show_default=False,
         ),
     ] = None,
     views: Views = 1,
     largest: Largest = 1.0,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue where the run in RUN stopped.")] = False,
+    resume: Resume = False,
     init: Annotated[
         str | None,
         typer.Option(
@@ -77,42 +85,27 @@ def distill(
             metavar="WEIGHTS",
             help="Start from a model (derain-s, or its folder), a run, or its ema.safetensors: of the same net, "
             "or of a smaller model.",
-            show_default=False,
         ),
     ] = None,
-    time_limit: Annotated[
-        float | None,
-        typer.Option(
-            metavar="MINUTES", min=0, help="Stop after so long, with a checkpoint to resume from.", show_default=False
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print sizes, steps, hours and memory, and train nothing.")
-    ] = False,
-    licence: Annotated[
-        str, typer.Option(help="Licence of the weights, as an SPDX identifier.")
-    ] = "LicenseRef-unstated",
-    training_data: Annotated[str, typer.Option(help="What it was trained on, in one sentence.")] = "not stated",
-    device: Annotated[
-        str, typer.Option("--device", "-d", metavar="|".join(TRAIN_DEVICES), help="Where to train.")
-    ] = "cpu",
-    threads: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="CPU threads [default: all].", show_default=False)
-    ] = None,
+    time_limit: TimeLimit = None,
+    dry_run: DryRun = False,
+    licence: Licence = UNSTATED,
+    training_data: TrainingData = "not stated",
+    device: TrainDevice = "cpu",
+    threads: TrainThreads = None,
     quiet: Quiet = False,
 ) -> None:
     """Trains a student that learns from a teacher, and exports it. Needs the extra `train`.
 
     First train a teacher with `restorect train`. A teacher sees the clean pictures, so its vectors hold what no
-    degraded picture shows. The student learns to generate these vectors with a latent flow, and to compute what the
-    teacher computes. The [distill] table of the recipe sets the weights of its losses; without one they have their
-    defaults.
+    degraded picture shows. The student learns to generate these vectors with a latent flow, and to match the teacher's
+    results. The [distill] table of the recipe sets the weights of the losses; without it they have their defaults.
 
     Any other network shows only its pictures. It labels the photographs once, before training, as `restorect label`
     does, and the recipe says what is learned from the labels; DIR keeps them. Without a recipe the run starts from
     the shipped model of the task, unless --init names another.
 
-    At the end RUN holds a folder with the exported model and its card. It computes the same as the student in torch.
+    At the end RUN holds a folder with the exported model and its card. It gives the same results as in torch.
 
     \b
     Examples:
@@ -130,9 +123,6 @@ def distill(
       restorect train --task low-light --net teacher-small --data ./pictures
       restorect distill low-light-s-distilled --data ./pictures --teacher runs/low-light-teacher-small/ema.safetensors
     """
-    choose("--device", device, TRAIN_DEVICES)
-    if task is not None:
-        choose("--task", task, TASKS)
     need_one_start(resume, init)
     need_torch()
     from ..labelling.teachers import is_foreign
@@ -183,7 +173,7 @@ def _labelled(
     teacher: str,
     data: Path,
     named: str | None,
-    task: str | None,
+    task: Task | None,
     views: int,
     largest: float,
     threads: int | None,
@@ -245,6 +235,6 @@ def _export(run: Path, licence: str, training_data: str, out: Output) -> None:
     student, recipe = load_weights(run / "ema.safetensors")
     spec = describe(student, recipe, licence=licence, training_data=training_data)
     folder = run / spec.name
-    export(student, spec, folder, overwrite=True)  # its own of an earlier call: --resume may ask again
+    export(student, spec, folder, overwrite=True)  # an earlier call may have exported it, before --resume
     write_card(folder, spec, recipe, run / "log.jsonl")
     say_exported(spec, folder, out)

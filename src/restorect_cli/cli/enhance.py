@@ -11,11 +11,14 @@ import typer
 from ..errors import InputError, OutputError, RestorectError, UsageError
 from ..one_line import printable
 from .options import (
-    FORMAT_CHOICES,
+    AcceptTruncated,
     Depth,
     Device,
     Ensemble,
+    Format,
+    HalfSize,
     Json,
+    KeepTimes,
     Model,
     Quality,
     Quiet,
@@ -25,22 +28,24 @@ from .options import (
     Task,
     Threads,
     Tile,
+    format_option,
 )
 from .output import Output, flow_told, outcome_line, outcome_record, stdout_error
-from .settings import read_settings
+from .settings import repair_settings
 
 if TYPE_CHECKING:
-    from ..files import Chosen, Outcome, Repairer, Settings
+    from ..files import Chosen, Outcome, Repairer, RepairSettings
     from ..jobs import Job
 
 
 def enhance(
+    context: typer.Context,
     inputs: Annotated[
         list[str],
         typer.Argument(
             metavar="IN...",
-            help="Images to repair: JPEG, PNG, TIFF, WebP or AVIF, 8 or 16 bit; '-' is standard input.",
-            show_default=False,
+            help="Images to repair: JPEG, PNG, TIFF, WebP or AVIF, 8 or 16 bit, and RAW and HEIC where their libraries "
+            "are installed; '-' is standard input.",
         ),
     ],
     output: Annotated[
@@ -52,7 +57,6 @@ def enhance(
             help="Where to write: a file (its extension says the format), a folder (existing, or ending in a slash: "
             "then it is made), or '-' for standard output "
             "[default: IN.restored.EXT beside the input; standard output if the input is '-'].",
-            show_default=False,
         ),
     ] = None,
     task: Task = "auto",
@@ -63,24 +67,20 @@ def enhance(
     device: Device = "auto",
     threads: Threads = None,
     tile: Tile = None,
-    format: Annotated[
-        str | None,
-        typer.Option(
-            metavar="|".join(FORMAT_CHOICES),
-            help="Format to write [default: by OUT's extension, else the input's].",
-            show_default=False,
-        ),
-    ] = None,
+    format: Annotated[Format | None, format_option("by OUT's extension, else the input's")] = None,
     quality: Quality = None,
     depth: Depth = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace files that exist, the input itself included if OUT names it.")
     ] = False,
     strip: Strip = "none",
+    accept_truncated: AcceptTruncated = False,
+    half_size: HalfSize = False,
+    keep_times: KeepTimes = False,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Also tell which student runs on which device, before it starts.")
+        bool, typer.Option("--verbose", "-v", help="Also say which model runs on which device, before it starts.")
     ] = False,
 ) -> None:
     """Repairs photographs: too little light, noise, rain streaks, raindrops on the lens.
@@ -91,8 +91,8 @@ def enhance(
     overwritten without --overwrite. Of several images, one that fails does not stop the others; the exit code is
     then 1.
 
-    With --task auto the light and the noise are measured, and the task chosen is told with its reason. Rain it cannot
-    tell: name that task yourself.
+    With --task auto, dark pictures are treated as low-light and everything else as noisy, and the reason is said. Rain
+    and raindrops are not detected: pass --task derain or --task raindrop.
 
     \b
     Examples:
@@ -108,26 +108,11 @@ def enhance(
       {"input", "output", "task", "reason" (with auto), "model", "device", "steps", "ensemble",
        "width", "height", "seconds", "notes"}, or {"input", "error", "exit_code"}
     """
-    settings = read_settings(
-        task=task,
-        model=model,
-        steps=steps,
-        ensemble=ensemble,
-        strength=strength,
-        device=device,
-        threads=threads,
-        tile=tile,
-        format=format,
-        quality=quality,
-        depth=depth,
-        strip=strip,
-        overwrite=overwrite,
-    )
+    settings = repair_settings(context)
 
     from ..jobs import plan_jobs
-    from ..names import FORMATS
 
-    jobs = plan_jobs(inputs, output, FORMATS, format=settings.write.format, overwrite=overwrite)
+    jobs = plan_jobs(inputs, output, format=settings.write.format, overwrite=overwrite)
     streaming = any(job.target is None for job in jobs)
     _check_streams(jobs, as_json)
 
@@ -137,7 +122,7 @@ def enhance(
         raise typer.Exit(code)
 
 
-def _run_all(jobs: Sequence[Job], settings: Settings, report: Output) -> int:
+def _run_all(jobs: Sequence[Job], settings: RepairSettings, report: Output) -> int:
     """The exit code: 1 if an image failed. A missing model or device fails them all, so that ends the run."""
     from ..files import Repairer
 
@@ -175,7 +160,8 @@ def _run_one(job: Job, repairer: Repairer, report: Output) -> Outcome:
             report.say(f"{name}: {chosen.task}, because {chosen.reason}")
         restorer = repairer.restorer(chosen.task)
         report.detail(
-            f"{name}: student {restorer.spec.name} on {restorer.device}, {flow_told(restorer.steps, restorer.ensemble)}"
+            f"{name}: model {restorer.spec.name} on {restorer.device}, "
+            f"{flow_told(restorer.steps, restorer.options.ensemble)}"
         )
 
     stream = sys.stdin.buffer if job.source is None else None

@@ -9,7 +9,7 @@ import typer
 
 from .options import Quiet
 from .output import Output
-from .training import need_torch
+from .training import UNSTATED, Licence, TrainingData, need_torch
 
 if TYPE_CHECKING:
     from ..models.specs import StudentSpec
@@ -19,22 +19,20 @@ def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training run, or its ema.safetensors.")],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="FOLDER", help="Folder to write the model to.", show_default=False),
+        typer.Option("--output", "-o", metavar="FOLDER", help="Folder to write the model to."),
     ],
-    licence: Annotated[
-        str, typer.Option(help="Licence of the weights, as an SPDX identifier.")
-    ] = "LicenseRef-unstated",
-    training_data: Annotated[str, typer.Option(help="What it was trained on, in one sentence.")] = "not stated",
+    licence: Licence = UNSTATED,
+    training_data: TrainingData = "not stated",
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", help="Replace the model in FOLDER; its card.md is renamed to card.old.md."),
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Exports a trained model to ONNX and checks that it computes the same as in torch.
+    """Exports a trained model to ONNX and checks that it gives the same results as in torch.
 
-    `enhance --model FOLDER` uses it at once; if FOLDER is in the working directory, write ./FOLDER. A model that is
-    already there is kept, unless --overwrite is given. Needs the extra `train`.
+    Use it with `enhance --model FOLDER`; if FOLDER is in the working directory, write ./FOLDER. An existing model is
+    kept unless --overwrite is given. Needs the extra `train`.
 
     \b
     Examples:
@@ -59,8 +57,8 @@ def export(
 
 
 def say_exported(spec: StudentSpec, folder: Path, out: Output) -> None:
-    """Say what was exported, and the command that uses it."""
-    from ..models.store import as_model
+    """Report what was exported, and the command that uses it."""
+    from .shell import as_model
 
     out.result(
         f"{spec.name}: {spec.parameters} parameters, exported to {folder}; "

@@ -5,38 +5,37 @@ from __future__ import annotations
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ..errors import InputError, UsageError
-from ..names import TASKS
-from .options import Device, Json, Model, Quiet, Threads, choose
+from ..names import DeviceName, Task
+from .options import Device, Json, Model, Quiet, Threads, words
 from .output import Output
 
 if TYPE_CHECKING:
     from ..labelling.run import LabelOptions, Plan
-    from ..labelling.teachers import Order, Teacher, TeacherOptions, ValueRange
+    from ..labelling.teachers import Teacher, TeacherOptions
     from ..recipes.recipe import Recipe
 
-LAYOUT_CHOICES = ("nchw", "nhwc")
-RANGE_CHOICES = ("0..1", "-1..1", "0..255")
+# those of labelling.teachers, which imports numpy
+_Layout = Literal["nchw", "nhwc"]
+_Range = Literal["0..1", "-1..1", "0..255"]
 LINE_SECONDS = 30.0  # between two lines of progress where there is no terminal
 
 TeacherLayout = Annotated[
-    str | None,
+    _Layout | None,
     typer.Option(
-        metavar="|".join(LAYOUT_CHOICES),
+        metavar=words(_Layout),
         help="Where an ONNX teacher has its colours [default: read off its graph].",
-        show_default=False,
     ),
 ]
 TeacherRange = Annotated[
-    str | None,
+    _Range | None,
     typer.Option(
-        metavar="|".join(RANGE_CHOICES),
+        metavar=words(_Range),
         help="What black and white are for an ONNX teacher [default: found by trying].",
-        show_default=False,
     ),
 ]
 TeacherMultiple = Annotated[
@@ -46,14 +45,11 @@ TeacherMultiple = Annotated[
         max=1024,
         metavar="PIXELS",
         help="What both sides must be a multiple of [default: found by trying].",
-        show_default=False,
     ),
 ]
 TeacherOutput = Annotated[
     str | None,
-    typer.Option(
-        metavar="NAME", help="Which output of an ONNX teacher with several is the picture.", show_default=False
-    ),
+    typer.Option(metavar="NAME", help="Which output of an ONNX teacher with several is the picture."),
 ]
 LabelTile = Annotated[
     int,
@@ -75,7 +71,6 @@ def label(
         typer.Argument(
             metavar="DIR",
             help="Folder of photographs, or of pairs in input/ and target/; folders in it are left out.",
-            show_default=False,
         ),
     ],
     teacher: Annotated[
@@ -84,7 +79,6 @@ def label(
             metavar="X",
             help="An ONNX file, a command 'prog {in} {out}', a checkpoint (extra `spandrel`), or self: our own model, "
             "the median over mirrored copies.",
-            show_default=False,
         ),
     ],
     output: Annotated[
@@ -94,17 +88,15 @@ def label(
             "-o",
             metavar="OUT",
             help="Folder for the labels [default: DIR-labelled; for a folder of pairs DIR itself].",
-            show_default=False,
         ),
     ] = None,
     task: Annotated[
-        str | None,
+        Task | None,
         typer.Option(
             "--task",
             "-t",
-            metavar="|".join(TASKS),
+            metavar=words(Task),
             help="What the teacher repairs: writes a recipe for training on the labels; --teacher self needs it.",
-            show_default=False,
         ),
     ] = None,
     views: Views = 1,
@@ -138,8 +130,6 @@ def label(
       restorect label ./rainy --teacher 'python derain.py {in} {out}' --views 4
       restorect label ./dark --teacher self --task low-light
     """
-    if task is not None:
-        choose("--task", task, TASKS)
     from ..labelling.run import LabelOptions, holds_pairs, plan
     from ..labelling.teachers import open_teacher
 
@@ -159,25 +149,21 @@ def label(
 
 
 def teacher_options(
-    layout: str | None,
-    values: str | None,
+    layout: _Layout | None,
+    values: _Range | None,
     multiple: int | None,
     output: str | None,
     tile: int,
-    device: str,
+    device: DeviceName,
     threads: int | None,
-    task: str | None,
+    task: Task | None,
 ) -> TeacherOptions:
-    """As the command line says them; UsageError for an unknown word."""
+    """As the command line says them."""
     from ..labelling.teachers import TeacherOptions
 
-    if layout is not None:
-        choose("--layout", layout, LAYOUT_CHOICES)
-    if values is not None:
-        choose("--values", values, RANGE_CHOICES)
     return TeacherOptions(
-        order=cast("Order | None", layout),
-        values=cast("ValueRange | None", values),
+        order=layout,
+        values=values,
         multiple=multiple,
         output=output,
         tile_px=tile,
@@ -188,7 +174,7 @@ def teacher_options(
 
 
 def label_all(
-    work: Plan, teacher: Teacher, options: LabelOptions, licence: str, out: Output, *, task: str | None
+    work: Plan, teacher: Teacher, options: LabelOptions, licence: str, out: Output, *, task: Task | None
 ) -> int:
     """Label what is left, reporting each picture; returns how many failed. With a `task` OUT gets a recipe."""
     from ..labelling.recipe import write_recipe
@@ -244,7 +230,7 @@ def need_labels(
     recipe: Recipe | None,
     out: Output,
     *,
-    task: str | None,
+    task: Task | None,
     options: LabelOptions,
     threads: int | None,
     dry_run: bool,

@@ -1,43 +1,44 @@
-"""`restorect models`: what students there are, whether they are whole, and fetching more."""
+"""`restorect models`: which models there are, whether their files are whole, and fetching more."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import ModelError
-from .options import Endpoint, Json, Quiet, Repository, help_if_alone
+from .options import Json, Quiet, help_if_alone
 from .output import Output
 
 if TYPE_CHECKING:
     from ..models.specs import ManifestEntry, StudentSpec
-    from ..models.store import Student
+    from ..models.store import InstalledModel
 
 app = typer.Typer(rich_markup_mode=None)
 
 
-@app.callback(invoke_without_command=True, short_help="List, explain, verify and fetch the trained networks.")
+@app.callback(invoke_without_command=True, short_help="List, describe, verify and fetch the trained networks.")
 def models(context: typer.Context) -> None:
-    """Lists, explains, verifies and fetches the students: the trained networks that do the repairs.
+    """Lists, describes, verifies and fetches the models: the trained networks that do the repairs.
 
     \b
     Examples:
-      restorect models list                  what there is, and what is installed
-      restorect models info denoise-s        how good it is, and where it comes from
-      restorect models verify                are all files whole?
-      restorect models pull denoise-s        fetch another one
+      restorect models list                            which models there are, and which are installed
+      restorect models info denoise-s                  how good it is, and where it comes from
+      restorect models verify                          check that no file is damaged
+      restorect models pull denoise-s --repo me/mine   fetch another one
     """
     help_if_alone(context)
 
 
-@app.command("list", short_help="What students there are, and which are installed.")
-def list_students(as_json: Json = False) -> None:
-    """Lists every student this machine knows of: what it repairs, its size, and whether its files are here.
+@app.command("list", short_help="List the models, and which of them are installed.")
+def list_models(as_json: Json = False) -> None:
+    """Lists every model this machine knows of: what it repairs, its size, and whether it is installed.
 
-    WHERE is "shipped" (came with the package), "pulled" (fetched later) or "not here" (known, but its files
-    are still to be fetched with `restorect models pull NAME`).
+    WHERE is "shipped" (came with the package), "pulled" (fetched later) or "not here" (known, but not fetched
+    yet: see `restorect models pull`).
 
     \b
     Examples:
@@ -55,52 +56,50 @@ def list_students(as_json: Json = False) -> None:
         size = f"{entry.total_bytes / 1e6:.1f} MB"
         rows.append((name, entry.task, entry.version, steps, f"{entry.parameters / 1e6:.2f} M", size, where))
         if as_json:
-            output.result("", {**_record(entry), "where": where})
+            output.result("", {**entry.model_dump(mode="json"), "where": where})
     if len(rows) == 1:
-        output.say("no students are known here: fetch one with restorect models pull NAME")
+        output.say(f"no models are known here: fetch one with {store.fetch_command('NAME')}")
     elif not as_json:
         output.result(_columns(rows), {})
     cache_problem = store.cache_problem()
     if cache_problem is not None:
-        output.say(f"fetched students are left out: {cache_problem}")
+        output.say(f"fetched models are left out: {cache_problem}")
 
 
-@app.command(short_help="Everything known about one student.")
+@app.command(short_help="Show everything known about one model.")
 def info(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A student, as in `models list`, or a folder holding one (./mine).")
-    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A model, as in `models list`, or its folder (./mine).")],
     as_json: Json = False,
 ) -> None:
-    """Tells everything known about one student: how it runs, its licence, what it learned from, measured quality.
+    """Shows everything known about one model: how it runs, its licence, its training data, its measured quality.
 
     \b
     Examples:
       restorect models info denoise-s
-      restorect models info ./my-students/denoise-s
+      restorect models info ./my-models/denoise-s
     """
     from ..models import store
 
     entry: ManifestEntry | StudentSpec
-    student: Student | None = None
+    student: InstalledModel | None = None
     if name in store.known() and name not in {student.spec.name for student in store.installed()}:
         entry = store.known()[name]
     else:
         student = store.find(None, name, check=False)
         entry = student.entry or student.spec
     where = {"where": student.origin if student else "not here", "folder": str(student.folder) if student else None}
-    Output(as_json=as_json).result(_describe(entry, student), {**_record(entry), **where})
+    Output(as_json=as_json).result(_describe(entry, student), {**entry.model_dump(mode="json"), **where})
 
 
-@app.command(short_help="Compare installed students with their SHA-256.")
+@app.command(short_help="Check installed models against their SHA-256.")
 def verify(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Students to verify; all installed ones if none.")
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Models to verify; all installed ones if none.")
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compares every file of the students with the SHA-256 in the manifest; exit code 3 if one differs.
+    """Compares every file of the models with the SHA-256 in the manifest; exit code 3 if one differs.
 
     \b
     Examples:
@@ -115,7 +114,7 @@ def verify(
     if cache_problem is not None:
         output.error(cache_problem)
     elif not students:
-        raise ModelError("no students are installed", "fetch one: restorect models pull NAME")
+        raise ModelError("no models are installed", f"fetch one: {store.fetch_command('NAME')}")
     damaged = 0 if cache_problem is None else 1
     for student in students:
         name = student.spec.name
@@ -133,34 +132,50 @@ def verify(
         raise typer.Exit(ModelError.exit_code)
 
 
-@app.command(short_help="Fetch students from a Hugging Face repository.")
+@app.command(short_help="Fetch models from a Hugging Face repository.")
 def pull(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Students to fetch, such as denoise-s.")],
-    repo: Repository = None,
-    endpoint: Endpoint = None,
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Models to fetch, such as denoise-s.")],
+    repo: Annotated[
+        str | None,
+        typer.Option(
+            "--repo",
+            metavar="OWNER/NAME",
+            help="Hugging Face repository to fetch from; needed unless RESTORECT_HUB names one.",
+        ),
+    ] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Address of the hub, for a mirror or your own server [default: HF_ENDPOINT, else https://huggingface.co].",
+        ),
+    ] = None,
     revision: Annotated[str, typer.Option(metavar="REV", help="Branch, tag or commit of the repository.")] = "main",
     force: Annotated[bool, typer.Option("--force", help="Fetch again, even if the same files are here.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fetches students from a Hugging Face repository, checks their SHA-256 and installs them.
+    """Fetches models from a Hugging Face repository, checks their SHA-256 and installs them.
 
-    They go to the cache: RESTORECT_HOME, else the platform's own (~/.cache/restorect on Linux). A fetch that
-    was cut off carries on where it stopped, and nothing half-fetched is ever used. Private repositories: set
-    HF_TOKEN.
+    Name the repository with --repo or in RESTORECT_HUB: there is no default one, and the shipped models need no
+    fetching. Fetched models go to RESTORECT_HOME, else the platform's cache (~/.cache/restorect on Linux). A model
+    is installed only when all its files are complete and correct. For a private repository set HF_TOKEN.
 
     \b
     Examples:
-      restorect models pull denoise-s
-      restorect models pull denoise-s --repo me/my-students --revision v2
-      restorect models pull denoise-s --endpoint https://hub.example.org
+      restorect models pull denoise-s --repo me/my-models
+      restorect models pull denoise-s --repo me/my-models --revision v2
+      restorect models pull denoise-s --repo me/my-models --endpoint https://hub.example.org
     """
+    # huggingface_hub reads these when it is imported. `output` shows the progress; telemetry would report what else is
+    # installed; Xet keeps its own cache in the user's home and saves nothing on files of a few MB.
+    for setting in ("PROGRESS_BARS", "TELEMETRY", "XET"):
+        os.environ.setdefault(f"HF_HUB_DISABLE_{setting}", "1")
     from ..models import pull as puller
 
     output = Output(as_json=as_json, quiet=quiet)
     for name in names:
-        progress = not (quiet or as_json)
-        done = puller.pull(name, repo, endpoint=endpoint, revision=revision, force=force, progress=progress)
+        done = puller.pull(name, repo, endpoint=endpoint, revision=revision, force=force, progress=output.progress)
         spec, folder = done.student.spec, done.student.folder
         what = f"fetched {done.fetched_bytes / 1e6:.1f} MB" if done.fetched_bytes else "already here"
         record = {
@@ -174,13 +189,13 @@ def pull(
         output.result(f"{spec.name} version {spec.version}: {what}, {folder}", record)
 
 
-@app.command(short_help="Print the folder of a student.")
+@app.command(short_help="Print the folder of a model.")
 def path(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="A student; without one, the folder of all shipped ones.")
+        str | None, typer.Argument(metavar="[NAME]", help="A model; without one, the folder of all shipped ones.")
     ] = None,
 ) -> None:
-    """Prints the folder of a student, or of the shipped weights; nothing else, for use in scripts.
+    """Prints only the folder of a model, or of the shipped weights, for use in scripts.
 
     \b
     Examples:
@@ -193,12 +208,9 @@ def path(
     Output().result(str(folder), {})
 
 
-def _record(entry: ManifestEntry | StudentSpec) -> dict[str, Any]:
-    return entry.model_dump(mode="json")
-
-
-def _describe(entry: ManifestEntry | StudentSpec, student: Student | None) -> str:
+def _describe(entry: ManifestEntry | StudentSpec, student: InstalledModel | None) -> str:
     """Aligned "fact  value" lines, then files and measured quality."""
+    from ..models import store
     from ..models.specs import ManifestEntry
 
     facts = [
@@ -206,13 +218,13 @@ def _describe(entry: ManifestEntry | StudentSpec, student: Student | None) -> st
         ("repairs", entry.task),
         (
             "folder",
-            f"{student.folder} ({student.origin})" if student else "not here: restorect models pull " + entry.name,
+            f"{student.folder} ({student.origin})" if student else f"not here: {store.fetch_command(entry.name)}",
         ),
         ("steps", f"{entry.default_steps} by default, 1 to {entry.max_steps}; {entry.grid} time grid"),
         ("predicts", "cumulative displacement" if entry.target == "cumulative" else "velocity"),
         ("parameters", f"{entry.parameters:,}"),
         ("tiles", f"sides multiples of {entry.size_multiple} px, halo {entry.halo_px} px a step"),
-        ("prior", f"sees the whole picture once, and tells every tile {entry.latent_dim} numbers"),
+        ("prior", f"sees the whole picture once and gives every tile {entry.latent_dim} numbers"),
         ("licence", entry.licence),
         ("trained on", entry.training_data),
     ]

@@ -1,4 +1,4 @@
-"""Decides once what is printed where: results on standard output, everything else on standard error."""
+"""Decides in one place what is printed where: results on standard output, all else on standard error."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SLOW_SECONDS = 2.0  # a shorter wait needs no progress bar
 
 
 class Output:
-    """What a command says: lines for people, or one JSON object per result, or (quiet) errors alone.
+    """Prints what a command reports: text, one JSON object per result, or (quiet) only errors.
 
         out.result("a.jpg -> b.jpg", {"input": ...})   the outcome, on standard output
         out.say("denoise, because ...")                news for people, not with --quiet or --json
@@ -58,12 +58,12 @@ class Output:
 
     @property
     def draws_bars(self) -> bool:
-        """Whether a person sits at a terminal and wants to be told."""
+        """Whether there is a terminal to draw a progress bar on, and text is wanted."""
         return not (self.quiet or self.as_json or sys.stderr is None) and sys.stderr.isatty()
 
     @contextmanager
     def progress(self, label: str, total: int) -> Iterator[Advance]:
-        """A bar on standard error, for people at a terminal, once the work has lasted a while."""
+        """A bar on standard error, drawn at a terminal once the work takes longer than a moment."""
         if not self.draws_bars:
             yield lambda amount: None
             return
@@ -87,7 +87,7 @@ class Output:
 
 
 def outcome_record(outcome: Outcome) -> dict[str, object]:
-    """An image that was restored, as JSON says it."""
+    """A restored image as a JSON record."""
     record = asdict(outcome)
     if not outcome.reason:
         del record["reason"]
@@ -95,7 +95,7 @@ def outcome_record(outcome: Outcome) -> dict[str, object]:
 
 
 def outcome_line(outcome: Outcome) -> str:
-    """The same for people."""
+    """A restored image as a line of text."""
     megapixels = outcome.width * outcome.height / 1e6
     how = f"{outcome.model}, {flow_told(outcome.steps, outcome.ensemble)}, {outcome.device}"
     names = f"{printable(outcome.input)} -> {printable(outcome.output)}"
@@ -103,17 +103,17 @@ def outcome_line(outcome: Outcome) -> str:
 
 
 def flow_told(steps: int, ensemble: int) -> str:
-    told = f"{steps} step" if steps == 1 else f"{steps} steps"
-    return told if ensemble == 1 else f"{told}, mean of {ensemble} mirror images"
+    text = f"{steps} step" if steps == 1 else f"{steps} steps"
+    return text if ensemble == 1 else f"{text}, mean of {ensemble} mirror images"
 
 
 def stdout_error(error: OSError) -> OutputError:
-    """What to tell of a write that failed; a reader that went away (BrokenPipeError) is no matter for a message."""
+    """The error to report for a failed write; a reader that went away (BrokenPipeError) needs no message."""
     return OutputError(f"cannot write to standard output ({error.strerror or error})", "check where it goes")
 
 
 def let_go_of_broken_streams() -> None:
-    """Let what a broken stream still holds go nowhere: the interpreter would try once more at its end, and complain."""
+    """Discard what a broken stream still holds: the interpreter would try to write it again on exit, and complain."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
@@ -124,9 +124,9 @@ def let_go_of_broken_streams() -> None:
 
 
 def _write(text: str, stream: TextIO | None) -> None:
-    """One line, unless there is no such stream; what the terminal's encoding lacks is escaped, never a crash.
+    """Write one line, unless the stream is closed; escape characters that its encoding lacks.
 
-    Raises OutputError or BrokenPipeError for standard output. Of a broken standard error nobody could be told.
+    Raises OutputError or BrokenPipeError for standard output; errors of standard error have nowhere to go.
     """
     if stream is None:  # closed by the caller, or a Windows program without a console
         return

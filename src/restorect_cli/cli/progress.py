@@ -1,4 +1,4 @@
-"""What a long run shows on a terminal: images, megapixels a second, time left, failures, and the file in hand."""
+"""The progress bar of a long run: images, megapixels a second, time left, failures, the current file."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .output import Output
 
 
 class RunProgress:
-    """A bar on standard error; nothing where that is no terminal, or only errors are wanted."""
+    """A bar on standard error; nothing without a terminal or when only errors are wanted."""
 
     def __init__(self, out: Output, total: int | None) -> None:
-        """total: images; None where it is not known."""
+        """total: images; None if unknown."""
         self._total = total
         self.is_shown = out.draws_bars
         self._began = time.monotonic()
@@ -35,13 +35,13 @@ class RunProgress:
             TextColumn("{task.fields[failed]} failed", markup=False),
             TextColumn("{task.description}", markup=False),
         )
-        # what is said meanwhile on standard error is put above the bar
+        # lines printed meanwhile to standard error appear above the bar
         with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as self._bar:
             self._task = self._bar.add_task("", total=self._total, speed=0.0, failed=0)
             yield
 
     def beginning(self, name: str) -> None:
-        """This file is in hand now; called from any thread."""
+        """This file is being restored now; any thread may call it."""
         if self.is_shown:
             self._bar.update(self._task, description=printable(name))
 

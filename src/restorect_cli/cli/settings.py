@@ -1,60 +1,43 @@
-"""The options of `enhance` and `batch` that say how to repair, checked and put together."""
+"""Collects the options of a command into dataclasses, by the names of their fields.
+
+Typer stores the options of a command in its context under the names of its signature. A dataclass takes those that it
+has fields for, so no option can be forgotten on the way.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, cast
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..errors import UsageError
-from .options import DEPTH_CHOICES, DEVICE_CHOICES, FORMAT_CHOICES, STRIP_CHOICES, TASK_CHOICES, choose
+import typer
 
 if TYPE_CHECKING:
-    from ..files import Settings
+    from ..engine.options import RestoreOptions
+    from ..files import RepairSettings
+
+_T = TypeVar("_T")
 
 
-def read_settings(
-    *,
-    task: str,
-    model: str,
-    steps: int | None,
-    ensemble: int,
-    strength: float,
-    device: str,
-    threads: int | None,
-    tile: int | None,
-    format: str | None,
-    quality: int | None,
-    depth: str | None,
-    strip: str,
-    overwrite: bool = False,
-) -> Settings:
-    """Raises UsageError for a word that is no choice, and for what does not go together."""
-    choose("--task", task, TASK_CHOICES)
-    choose("--device", device, DEVICE_CHOICES)
-    choose("--strip", strip, STRIP_CHOICES)
-    if format is not None:
-        format = choose("--format", {"jpg": "jpeg", "tif": "tiff"}.get(format.lower(), format), FORMAT_CHOICES)
-    if depth is not None:
-        choose("--depth", depth, DEPTH_CHOICES)
-    if not 0.0 <= strength <= 1.0:
-        raise UsageError(f"strength {strength} is out of range", "give a number from 0 to 1")  # NaN passes Typer's own
+def collected(kind: type[_T], context: typer.Context, **others: Any) -> _T:
+    """A value of this dataclass, from the command's options that it has fields for and from `others`."""
+    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]  # of any dataclass
+    given: dict[str, Any] = {name: value for name, value in context.params.items() if name in names}
+    return kind(**{**given, **others})
 
-    from ..files import Settings
-    from ..images.picture import WriteOptions
 
-    return Settings(
-        task=task,
-        model=model,
-        steps=steps,
-        ensemble=ensemble,
-        strength=strength,
-        device=device,
-        threads=threads,
-        tile=tile,
-        write=WriteOptions(
-            format=format,
-            quality=quality,
-            depth=cast(Literal[8, 16] | None, int(depth) if depth else None),
-            strip=cast(Literal["none", "gps", "all"], strip),
-            overwrite=overwrite,
-        ),
-    )
+def restore_options(context: typer.Context) -> RestoreOptions:
+    """How to repair. Raises UsageError for a value out of range, without heavy imports."""
+    from ..engine.options import RestoreOptions
+
+    return collected(RestoreOptions, context)
+
+
+def repair_settings(context: typer.Context) -> RepairSettings:
+    """How to read, to repair and to write. Raises UsageError for values out of range or in conflict."""
+    restore = restore_options(context)
+
+    from ..files import RepairSettings
+    from ..images.picture import ReadOptions, WriteOptions
+
+    write, read = collected(WriteOptions, context), collected(ReadOptions, context)
+    return RepairSettings(context.params["task"], restore, write, read)

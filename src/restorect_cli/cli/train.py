@@ -1,35 +1,44 @@
-"""`restorect train`: from pictures to a model of one's own."""
+"""`restorect train`: trains a model of your own from pictures."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ..errors import UsageError
-from ..names import TASKS, called
-from .options import Quiet, choose
+from ..names import Task, called
+from .options import Quiet, words
 from .output import Output
-from .training import TRAIN_DEVICES, need_one_start, need_torch, say_estimate, train_to_the_end
+from .training import (
+    Data,
+    DryRun,
+    Resume,
+    TimeLimit,
+    TrainDevice,
+    TrainThreads,
+    need_one_start,
+    need_torch,
+    say_estimate,
+    train_to_the_end,
+)
 
 if TYPE_CHECKING:
     from ..recipes.choice import ChosenRecipe
 
-NETS = ("student-s", "student-m", "student-tiny", "teacher-tiny", "teacher-small", "teacher-paper")
+Net = Literal["student-s", "student-m", "student-tiny", "teacher-tiny", "teacher-small", "teacher-paper"]
+ShortNet = Literal["s", "m", "tiny"]  # of students, as recipes name them
 
 
 def train(
-    data: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder that holds the folders the recipe names.", show_default=False)
-    ],
+    data: Data,
     recipe: Annotated[
         str | None,
         typer.Argument(
             metavar="RECIPE",
             help="A shipped recipe (denoise-s, low-light-s, ...) or a TOML file "
             "[default: recipe.toml in DIR, as `degrade` writes it, else that of --task].",
-            show_default=False,
         ),
     ] = None,
     output: Annotated[
@@ -39,25 +48,18 @@ def train(
             "-o",
             metavar="RUN",
             help="Folder of this run: checkpoint, weights, log, plot [default: runs/ and the recipe's name].",
-            show_default=False,
         ),
     ] = None,
     task: Annotated[
-        str | None,
-        typer.Option(
-            "--task", "-t", metavar="|".join(TASKS), help="What to train for, without a recipe.", show_default=False
-        ),
+        Task | None,
+        typer.Option("--task", "-t", metavar=words(Task), help="What to train for, without a recipe."),
     ] = None,
     net: Annotated[
-        str | None,
-        typer.Option(
-            metavar="|".join(NETS), help="Size of the net, without a recipe; tiny is for trying.", show_default=False
-        ),
+        Literal[Net, ShortNet] | None,
+        typer.Option(metavar=words(Net), help="Size of the net, without a recipe; tiny is for a quick try."),
     ] = None,
-    recipe_option: Annotated[
-        str | None, typer.Option("--recipe", metavar="RECIPE", help="The same as RECIPE.", show_default=False)
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue where the run in RUN stopped.")] = False,
+    recipe_option: Annotated[str | None, typer.Option("--recipe", metavar="RECIPE", help="The same as RECIPE.")] = None,
+    resume: Resume = False,
     init: Annotated[
         str | None,
         typer.Option(
@@ -65,42 +67,30 @@ def train(
             metavar="WEIGHTS",
             help="Start from a model (derain-s, or its folder), a run, or its ema.safetensors: of the same net, "
             "or of a smaller model.",
-            show_default=False,
         ),
     ] = None,
-    time_limit: Annotated[
-        float | None,
-        typer.Option(
-            metavar="MINUTES", min=0, help="Stop after so long, with a checkpoint to resume from.", show_default=False
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print sizes, steps, hours and memory, and train nothing.")
-    ] = False,
-    device: Annotated[
-        str, typer.Option("--device", "-d", metavar="|".join(TRAIN_DEVICES), help="Where to train.")
-    ] = "cpu",
-    threads: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="CPU threads [default: all].", show_default=False)
-    ] = None,
+    time_limit: TimeLimit = None,
+    dry_run: DryRun = False,
+    device: TrainDevice = "cpu",
+    threads: TrainThreads = None,
     quiet: Quiet = False,
 ) -> None:
     """Trains a model, or a teacher for one, from a recipe.
 
     Needs the extra `train`: in the checkout of restorect, run pip install '.[train]'.
 
-    If a run is interrupted, give the same command with --resume: it continues where it stopped (Ctrl-C saves first),
-    with the data it would have seen. RUN then holds ema.safetensors, which `restorect export` turns into a model,
-    log.jsonl, and loss.png, a plot of it. A recipe fully describes a run. Only the size of the net can be changed
-    here; to change anything else, copy the recipe and edit it.
+    If a run is interrupted (Ctrl-C saves first), give the same command with --resume: it continues where it stopped,
+    with the data it would have seen. RUN holds ema.safetensors, which `restorect export` turns into a model,
+    log.jsonl, and its plot loss.png. A recipe fully describes a run. Only the size of the net can be changed here; to
+    change anything else, copy the recipe and edit it.
 
-    A teacher sees the clean pictures while it trains; `restorect distill` trains a student that learns from it. A
-    teacher is validated twice: without the clean pictures, and "with the truth" shown to its encoders.
+    A teacher sees the clean pictures while it trains; `restorect distill` trains a student that learns from it. It is
+    validated twice: without the clean pictures, and "with the truth" shown to its encoders.
 
     Most of the shipped models were trained in several runs (low-light-s-first, -second, low-light-s), each starting
     from the weights of the one before: --init runs/low-light-s-second/ema.safetensors.
 
-    For several GPUs start it through torchrun. The processes share every batch, so the recipe stays the same.
+    To use several GPUs, start it with torchrun. The processes share every batch, so the recipe stays the same.
 
     \b
     Examples:
@@ -115,19 +105,15 @@ def train(
       restorect train low-light-s --data ./pictures --init runs/low-light-s-second/ema.safetensors
       torchrun --nproc-per-node 4 -m restorect_cli train m.toml --data ./pictures -o runs/m --device cuda
     """
-    choose("--device", device, TRAIN_DEVICES)
-    if task is not None:
-        choose("--task", task, TASKS)
-    if net is not None:  # "s" is short for "student-s"
-        net = choose("--net", net if net.startswith("teacher-") else called(net.removeprefix("student-")), NETS)
-        net = net.removeprefix("student-")
     if recipe is not None and recipe_option is not None:
         raise UsageError(f"two recipes are named, {recipe} and {recipe_option}", "leave one out")
     need_one_start(resume, init)
     need_torch()
     from ..recipes.choice import choose_recipe
 
-    chosen = choose_recipe(recipe or recipe_option, data, task=task, net=net)
+    chosen = choose_recipe(
+        recipe or recipe_option, data, task=task, net=net and net.removeprefix("student-")
+    )  # as recipes name it
     from ..training.loop import Trainer
     from ..training.ranks import join
 
@@ -152,6 +138,6 @@ def _warn_of_forerunners(chosen: ChosenRecipe, out: Output) -> None:
     before = forerunners(chosen.recipe)
     if before:
         out.say(
-            f"warning: recipe {chosen.name} is meant to start from the weights of another run; without them the model"
+            f"warning: recipe {chosen.name} should start from the weights of another run; without them the model"
             f" will be worse. Train {' then '.join(before)} first, then --init {RUNS / before[-1] / 'ema.safetensors'}"
         )

@@ -1,14 +1,17 @@
-"""What `train` and `distill` have in common: what they need, the estimate of a dry run, and the training itself."""
+"""What `train` and `distill` share: their options, what they need, the estimate of a dry run, the training itself."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
 
 from ..errors import StoppedError, UsageError
 from ..extras import how_to_install
 from ..names import called
+from .options import words
 from .output import Output
 
 if TYPE_CHECKING:
@@ -16,20 +19,33 @@ if TYPE_CHECKING:
     from ..training.estimate import Estimate
     from ..training.loop import StepReport, Trainer
 
-TRAIN_DEVICES = ("cpu", "cuda")
+_Device = Literal["cpu", "cuda"]
+
+Data = Annotated[Path, typer.Option(metavar="DIR", help="Folder that holds the folders the recipe names.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue where the run in RUN stopped.")]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option(metavar="MINUTES", min=0, help="Stop after this time and save a checkpoint to resume from."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print sizes, steps, hours and memory, and train nothing.")]
+TrainDevice = Annotated[_Device, typer.Option("--device", "-d", metavar=words(_Device), help="Where to train.")]
+TrainThreads = Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads [default: all].")]
+Licence = Annotated[str, typer.Option(help="Licence of the weights, as an SPDX identifier.")]
+TrainingData = Annotated[str, typer.Option(help="What it was trained on, in one sentence.")]
+UNSTATED = "LicenseRef-unstated"
 
 
 def need_one_start(resume: bool, init: str | None) -> None:
-    """Raise UsageError where --resume and --init are both given."""
+    """Raise UsageError if --resume and --init are both given."""
     if resume and init is not None:
-        raise UsageError("--resume starts from the run's own weights, not from those of --init", "leave one out")
+        raise UsageError("--resume and --init name different weights to start from", "leave one out")
 
 
 def need_torch() -> None:
-    """Raise UsageError where a library of the extra `train` is missing; none is imported."""
+    """Raise UsageError if a library of the extra `train` is missing; none is imported."""
     from importlib.util import find_spec
 
-    missing = [name for name in ("torch", "safetensors", "onnx", "onnxscript") if find_spec(name) is None]
+    missing = [name for name in ("torch", "safetensors", "onnx", "onnxscript", "matplotlib") if find_spec(name) is None]
     if missing:
         raise UsageError(f"training needs {', '.join(missing)}", how_to_install("train"))
 
@@ -37,9 +53,9 @@ def need_torch() -> None:
 def say_estimate(
     recipe: Recipe, data: Path, device: str, out: Output, *, teacher: Path | None = None, threads: int | None = None
 ) -> None:
-    """Try a few steps of the recipe and say what the whole run will take; nothing is written.
+    """Try a few steps of the recipe and report what the whole run would take; nothing is written.
 
-    Raises InputError where `data` lacks a folder that the recipe names: the pictures are timed too.
+    Raises InputError if `data` lacks a folder that the recipe names: reading pictures is timed too.
     """
     import torch
 
@@ -60,14 +76,14 @@ def _in_words(found: Estimate, recipe: Recipe) -> str:
     return (
         f"{recipe.task}: {called(recipe.net)}{aside} {found.trained:,} parameters{teacher}; {steps}; "
         f"pictures {found.pictures_seconds:.2f} s a step; "
-        f"about {found.hours:.1f} hours on this device at its present load{memory}"
+        f"about {found.hours:.1f} hours on this device at its current load{memory}"
     )
 
 
 def train_to_the_end(trainer: Trainer, time_limit: float | None, out: Output) -> None:
-    """Train, with progress on standard error, to the recipe's end or for `time_limit` minutes; say where it stopped.
+    """Train to the recipe's end or for `time_limit` minutes, show the progress, and report where it stopped.
 
-    Raises StoppedError after an interruption, when all is saved.
+    Raises StoppedError after an interruption, once everything is saved.
     """
     from .training_progress import TrainingProgress
 
@@ -79,11 +95,11 @@ def train_to_the_end(trainer: Trainer, time_limit: float | None, out: Output) ->
             shown.step(step.iteration, step.loss)
             if step.validation:
                 scores = ", ".join(f"{name} {value:.2f} dB" for name, value in step.validation.items())
-                shown.say(f"iteration {step.iteration}, held-out pictures: {scores}")
+                out.say(f"iteration {step.iteration}, held-out pictures: {scores}")
 
         done = trainer.train(time_limit=limit, report=report)
     where = f"at iteration {trainer.iteration} of {recipe.iterations}"
     if trainer.interrupted and not done and trainer.ranks.leads:  # one process speaks for all
-        raise StoppedError(f"interrupted {where}, all saved in {trainer.run}", "continue with --resume")
+        raise StoppedError(f"interrupted {where}, everything is saved in {trainer.run}", "continue with --resume")
     state = "done" if done else f"stopped {where}; continue with --resume"
     out.result(f"{trainer.run}: {state}", {"run": str(trainer.run), "iteration": trainer.iteration, "done": done})

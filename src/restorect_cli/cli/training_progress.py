@@ -1,16 +1,15 @@
-"""How far a training is: a bar at a terminal, elsewhere a line now and then, both on standard error."""
+"""The progress of a training, on standard error: a bar at a terminal, elsewhere a line now and then."""
 
 from __future__ import annotations
 
 import time
 from datetime import timedelta
-from types import TracebackType
 
 from .output import Output
 
-LINE_SECONDS = 30.0  # between two lines where there is no terminal
-MEMORY = 0.95  # of the loss that is shown: that of one batch jumps
-REFRESHES = 2  # of the bar, per second: the processor has training to do
+LINE_SECONDS = 30.0  # between two lines without a terminal
+MEMORY = 0.95  # of the running mean that is shown, because the loss of one batch jumps
+REFRESHES = 2  # of the bar, per second: training needs the processor
 
 
 class TrainingProgress:
@@ -18,13 +17,13 @@ class TrainingProgress:
 
     with TrainingProgress(out, "denoise", 36000, done=1200) as progress:
         progress.step(1201, loss=0.02)
-        progress.say("held-out pictures: 31.2 dB")
+        out.say("held-out pictures: 31.2 dB")  # appears above the bar
     """
 
     def __init__(
         self, out: Output, label: str, iterations: int, *, done: int = 0, time_limit: float | None = None
     ) -> None:
-        """`time_limit` in seconds, where training stops before its end."""
+        """time_limit: seconds after which training stops early."""
         self._out, self._iterations, self._first, self._limit = out, iterations, done, time_limit
         self._loss: float | None = None
         self._began = self._last_line = time.monotonic()
@@ -40,7 +39,7 @@ class TrainingProgress:
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[state]}", markup=False),
             )
-            # what is said meanwhile on standard error is put above the bar
+            # lines printed meanwhile to standard error appear above the bar
             console = Console(stderr=True)
             self._bar = Progress(
                 *columns, console=console, transient=True, redirect_stdout=False, refresh_per_second=REFRESHES
@@ -52,9 +51,7 @@ class TrainingProgress:
             self._bar.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._bar is not None:
             self._bar.stop()
 
@@ -66,10 +63,6 @@ class TrainingProgress:
         elif time.monotonic() - self._last_line > LINE_SECONDS:
             self._last_line = time.monotonic()
             self._out.say(f"iteration {iteration} of {self._iterations}, {self._state(iteration)}")
-
-    def say(self, text: str) -> None:
-        """A line of news, above the bar if there is one."""
-        self._out.say(text)
 
     def _state(self, iteration: int) -> str:
         spent = time.monotonic() - self._began

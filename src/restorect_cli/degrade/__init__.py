@@ -1,1 +1,1 @@
-"""Degradations: pure functions of an image and a random generator, one family a file."""
+"""Degradations: pure functions of an image and a random generator, one family per file."""

@@ -1,11 +1,11 @@
-"""Darkness: a well-lit photograph as an under-exposed camera would have taken it.
+"""Darkness: a well-lit photograph as an under-exposed camera would take it.
 
     dark = camera( (gain · cast · linear(x)) ^ (gamma / 2.2) )
 
-The exposure gain is log-uniform in linear light; gamma bends the tone curve; the cast is a small
-wrong white balance; the noise grows as the exposure shrinks, because the same electrons are amplified
-more. Half of the draws are under-exposed evenly (gamma near 1, as a camera bends it), half are
-backlit: exposed for the lights (gain near 1), their shadows crushed by a gamma up to 2.6.
+The exposure gain is log-uniform in linear light; gamma bends the tone curve; the cast is a small error of white
+balance; the noise grows as the exposure shrinks, because the same electrons are amplified more. Half of the draws are
+evenly under-exposed (gamma near 1), half are backlit: exposed for the lights (gain near 1), with shadows crushed by a
+gamma up to 2.6.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .noise import FloatImage, coarsen, jpeg, to_8_bit
+from .noise import FloatImage, coarsen
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Darkness:
     cast: tuple[float, float, float]
     shot: float
     read: float
-    coarse: bool = False  # noise as demosaicing and enlargement leave it, not white
+    coarse: bool = False  # noise correlated by demosaicing and enlargement, not white
 
     @staticmethod
     def draw(rng: np.random.Generator) -> Darkness:
@@ -46,8 +46,8 @@ class Darkness:
     def apply(self, image: FloatImage, rng: np.random.Generator | None, averaged: float = 1.0) -> FloatImage:
         """Return the dark image before 8-bit rounding, (H,W,3) in [0,1].
 
-        `averaged` divides the noise, for a thumbnail whose pixels are means of averaged² pixels; no
-        generator means no noise.
+        `averaged` divides the noise, for a thumbnail whose pixels are means of averaged² pixels. Without a
+        generator there is no noise.
         """
         linear = np.clip(image, 0, 1) ** np.float32(2.2) * np.asarray(self.cast, np.float32) * np.float32(self.gain)
         if rng is not None:
@@ -56,8 +56,3 @@ class Darkness:
             linear = linear + noise * np.sqrt(self.shot * linear + self.read).astype(np.float32)
         dark: FloatImage = np.clip(linear, 0, 1) ** np.float32(self.gamma / 2.2)
         return dark
-
-
-def finish(dark: FloatImage, rng: np.random.Generator) -> FloatImage:
-    """Write the dark image as a file would: eight bits, or JPEG in two of five cases."""
-    return jpeg(dark, int(rng.integers(80, 98))) if rng.random() < 0.4 else to_8_bit(dark)

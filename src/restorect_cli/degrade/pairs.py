@@ -1,9 +1,9 @@
-"""Training pairs from clean photographs: whole pictures, degraded as in training, written as PNG.
+"""Makes training pairs from clean photographs: whole pictures, degraded as in training, written as PNG.
 
     OUT/input/NAME.png    degraded
-    OUT/target/NAME.png   clean: the photograph as sRGB of eight bits, which is what was degraded
+    OUT/target/NAME.png   clean: the photograph as 8-bit sRGB, from which the other is made
 
-What happens to a photograph depends on its file name, the seed and the task, and on nothing else in the folder.
+The degradation of a photograph depends on its file name, the seed and the task, not on other files in the folder.
 `recipes.starters` writes recipes beside the pairs.
 """
 
@@ -28,11 +28,11 @@ from .rain import FreshStreaks
 from .table import Degradation, Rain, Scene
 
 SMALLEST_PX = 16  # the smallest crop that a recipe may have
-LONGEST_PX = 65_500  # what JPEG, in which some pictures are packed, can hold
+LONGEST_PX = 65_500  # the limit of JPEG, which some pictures are compressed with
 
 _LIGHT, _HEAVY = Rain(FreshStreaks(), heavy=False), Rain(FreshStreaks(), heavy=True)
 _KINDS: dict[str, dict[str, Degradation]] = {
-    # Files hold eight bits, so noise is clipped here; the unclipped noise of the standard tests is made in training.
+    # Files hold eight bits, so noise is clipped here; only training makes the unclipped noise of the standard tests.
     "denoise": {name: table.SIMPLE[name] for name in ("gaussian-clipped", "camera")},
     "low-light": {"darkness": table.SIMPLE["darkness"]},
     "raindrop": {"raindrop": table.SIMPLE["raindrop"]},
@@ -50,7 +50,7 @@ class Photograph:
 
 @dataclass(frozen=True)
 class Pair:
-    """One pair that was written."""
+    """One written pair."""
 
     photograph: str
     input: str
@@ -61,22 +61,22 @@ class Pair:
 
 
 def degradations(task: str, severity: str | None) -> dict[str, Degradation]:
-    """The kinds of degradation of a task, one of which each pair gets; `severity` narrows rain down.
+    """The kinds of degradation of a task, one of which each pair gets; `severity` selects the rain.
 
-    Raises UsageError for a severity where there is none.
+    Raises UsageError for a severity of other tasks.
     """
     kinds = _KINDS[task]
     if severity is None or severity == "mixed":
         return kinds
     if task != "derain":
-        raise UsageError(f"{task} has no severity {severity}", "leave --severity out: every strength is drawn")
+        raise UsageError(f"{task} has no severity {severity}", "leave --severity out: all strengths are drawn")
     return {name: kind for name, kind in kinds.items() if name == f"rain-{severity}"}
 
 
 def list_photographs(folder: Path, count: int) -> tuple[list[Photograph], list[InputError]]:
-    """The photographs of `folder` with `count` pairs each, and those that cannot have pairs of their own.
+    """The photographs of `folder` with `count` pairs each, and an error for each photograph whose name is taken.
 
-    Raises InputError where there is no folder or no photograph in it.
+    Raises InputError if there is no folder or no photograph in it.
     """
     try:
         paths = sorted(p for p in folder.iterdir() if is_picture(p.name))
@@ -89,7 +89,7 @@ def list_photographs(folder: Path, count: int) -> tuple[list[Photograph], list[I
     for path in paths:
         if path.stem in found:
             first = found[path.stem].path.name
-            doubles.append(InputError(f"{path} and {first} would make pairs of one name", "rename one of them"))
+            doubles.append(InputError(f"{path} and {first} would make pairs of the same name", "rename one of them"))
             continue
         names = (path.stem,) if count == 1 else tuple(f"{path.stem}-{number}" for number in range(1, count + 1))
         found[path.stem] = Photograph(path, names)
@@ -99,15 +99,15 @@ def list_photographs(folder: Path, count: int) -> tuple[list[Photograph], list[I
 def make_pairs(
     photograph: Photograph, output: Path, kinds: dict[str, Degradation], *, seed: int, largest_pixels: int
 ) -> Iterator[Pair]:
-    """Write the pairs of one photograph, shrunk first to `largest_pixels`, and tell each once it is there.
+    """Write the pairs of one photograph, shrunk first to `largest_pixels`, and yield each once it is written.
 
-    Raises InputError, or OutputError where a file cannot be written or is already there. Nothing is overwritten,
-    and no half of a pair is left.
+    Raises InputError, or OutputError if a file cannot be written or exists already. Nothing is overwritten, and no half
+    of a pair is left.
     """
     folders = [output / "input", output / "target"]
     for path in (folder / f"{name}.png" for name in photograph.names for folder in folders):
-        if path.exists():  # before the work; the writing itself looks again
-            raise OutputError(f"{path} is already there", "choose another folder or remove it")
+        if path.exists():  # before the work; writing checks again
+            raise OutputError(f"{path} exists already", "choose another folder or remove it")
     clean = read_clean(photograph.path, largest_pixels)
     for folder in folders:
         try:
@@ -130,9 +130,9 @@ def make_pairs(
 
 
 def read_clean(path: Path, largest_pixels: int) -> FloatImage:
-    """The photograph upright as sRGB (H,W,3) float32 at 255 levels, on black where it is transparent.
+    """The upright photograph as sRGB (H,W,3) float32 at 255 levels, on black if it is transparent.
 
-    Raises InputError when it cannot be read or its sides are out of range.
+    Raises InputError if it cannot be read or its sides are out of range.
     """
     picture = images.read(path)
     height, width = picture.pixels.shape[:2]
@@ -157,14 +157,14 @@ def shrunk(pixels: Pixels, largest_pixels: int) -> Pixels:
 
 
 def degrade(clean: FloatImage, kind: Degradation, rng: np.random.Generator) -> FloatImage:
-    """The whole picture (H,W,3) degraded, as a file of eight bits would hold it."""
-    own_thumb = clean[:1, :1]  # the thumbnail is for training, where a crop stands for a picture
+    """The whole picture (H,W,3) degraded, as in a file of eight bits."""
+    own_thumb = clean[:1, :1]  # only training, which works on crops, needs the thumbnail
     degraded, _ = kind(Scene(clean, own_thumb, len(clean), averaged=1.0), rng)
     return degraded
 
 
 def generator(name: str, seed: int, number: int) -> np.random.Generator:
-    """The random numbers of pair `number` of the photograph called `name`."""
+    """The random generator of pair `number` of the photograph called `name`."""
     digest = np.frombuffer(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest(), "<u4")
     return np.random.default_rng([seed, number, *digest.tolist()])
 

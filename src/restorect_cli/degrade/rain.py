@@ -1,12 +1,11 @@
 """Rain: layers of bright streaks, laid over a photograph singly (light) or crossing (heavy).
 
     y = x + sum_i a_i S_i            additive, the model of Rain100L/H (Yang et al., CVPR 2017)
-    y = 1 - (1 - x)(1 - a S)         screen, how translucent drops brighten a scene already bright
-    y = (1 - v) y + v A              veil: far rain that no streak can be told apart in
+    y = 1 - (1 - x)(1 - a S)         screen: translucent drops brighten a bright scene
+    y = (1 - v) y + v A              veil: far rain without visible streaks
 
-A streak is a drop's path during the exposure (Garg & Nayar): long, thin, brightest in the middle,
-near-vertical with the wind's slant. Layers come from picture files or are generated here as sparse
-seeds convolved with oriented kernels, so that no file is needed.
+A streak is a drop's path during the exposure (Garg & Nayar): long, thin, brightest in the middle, near-vertical with
+the wind's slant. Layers come from picture files, or are generated here as sparse seeds convolved with oriented kernels.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .noise import FloatImage, jpeg, to_8_bit
+from .noise import FloatImage
 
 LAYER_SHAPE = (288, 384)  # rows, columns of a generated layer; FFT-friendly
-LARGEST_LAYER = (1024, 1536)  # of a layer made for one picture: beyond it, streaks repeat
-OWN_SCALES = (0.7, 1.4)  # generated layers are laid smaller and larger than they were made
+LARGEST_LAYER = (1024, 1536)  # made for one picture; beyond it, streaks repeat
+OWN_SCALES = (0.7, 1.4)  # by which generated layers are resized
 Layer = NDArray[np.uint8]
 
 
@@ -44,8 +43,8 @@ def streak_kernel(length_px: float, width_px: float, angle_degrees: float) -> Fl
 def generate_layer(rng: np.random.Generator, heavy: bool, shape: tuple[int, int] = LAYER_SHAPE) -> Layer:
     """One layer of streaks on black, `shape` uint8.
 
-    Light rain is sparse and of one direction; heavy rain is dense, with longer and wider streaks that
-    spread around their direction. Lengths, widths and brightness vary within a layer.
+    Light rain is sparse with one direction; heavy rain is dense, with longer and wider streaks whose directions
+    spread. Lengths, widths and brightness vary within a layer.
     """
     wind = rng.normal(0, 16)
     spread = rng.uniform(1, 12) if heavy else rng.uniform(0, 3)
@@ -66,7 +65,7 @@ def generate_layer(rng: np.random.Generator, heavy: bool, shape: tuple[int, int]
 
 
 def _convolve(seeds: FloatImage, kernel: FloatImage) -> FloatImage:
-    """Circular convolution, so that streaks wrap around the layer's border."""
+    """Circular convolution: streaks wrap around the layer's border."""
     padded = np.zeros_like(seeds)
     kernel = kernel[: padded.shape[0], : padded.shape[1]]
     padded[: kernel.shape[0], : kernel.shape[1]] = kernel
@@ -80,7 +79,7 @@ def _smooth_noise(rng: np.random.Generator, shape: tuple[int, int]) -> FloatImag
 
 
 class Streaks(Protocol):
-    """Where rain takes its layers from."""
+    """A source of rain layers."""
 
     def layer(self, shape: tuple[int, int], heavy: bool, rng: np.random.Generator) -> FloatImage:
         """A random layer for a picture of this `shape` (rows, columns), in [0,1]."""
@@ -89,7 +88,7 @@ class Streaks(Protocol):
 
 @dataclass(frozen=True)
 class StreakBank:
-    """Layers to draw from, generated once from a seed and joined by any from files."""
+    """Layers to draw from: generated once from a seed, and any from files."""
 
     light: Sequence[Layer]
     heavy: Sequence[Layer]
@@ -115,12 +114,12 @@ class StreakBank:
 
 @dataclass(frozen=True)
 class FreshStreaks:
-    """Every layer made anew for the picture it falls on: no two pictures share a streak, whatever their size."""
+    """Makes a new layer for every picture, so no two pictures of any size share a streak."""
 
     def layer(self, shape: tuple[int, int], heavy: bool, rng: np.random.Generator) -> FloatImage:
-        """A layer of its own, scaled at random like those of a bank."""
+        """A new layer, scaled at random like those of a bank."""
         scale = _draw_scale(rng, OWN_SCALES)
-        wanted = (-(-round(extent / scale) // 32) * 32 for extent in shape)  # multiples of 32 are quick to transform
+        wanted = (-(-round(extent / scale) // 32) * 32 for extent in shape)  # multiples of 32 make the FFT fast
         rows, columns = (
             max(least, min(most, extent))
             for least, most, extent in zip(LAYER_SHAPE, LARGEST_LAYER, wanted, strict=True)
@@ -135,7 +134,7 @@ def _draw_scale(rng: np.random.Generator, between: tuple[float, float]) -> float
 def _lay_out(layer: Layer, shape: tuple[int, int], scale: float, rng: np.random.Generator, wraps: bool) -> FloatImage:
     """A random window of `layer`, enlarged by `scale` to `shape`; [0,1].
 
-    A layer that `wraps` is continued where the window is larger; any other is enlarged further instead.
+    If the window is larger, a layer that `wraps` is repeated, and any other is enlarged further.
     """
     rows, columns = (max(8, round(extent / scale)) for extent in shape)
     if wraps:
@@ -164,7 +163,7 @@ def light_rain(image: FloatImage, bank: Streaks, rng: np.random.Generator) -> Fl
 def heavy_rain(image: FloatImage, bank: Streaks, rng: np.random.Generator) -> FloatImage:
     """Three to eight dense layers that cross, sometimes with a veil; not yet clipped.
 
-    As strong as pairs of heavy rain are in the middle (Rain100H style: the input has a Y-PSNR of 11 to 15 dB).
+    As strong as average pairs of heavy rain (Rain100H style: the input has a Y-PSNR of 11 to 15 dB).
     """
     rain = np.zeros(image.shape[:2], np.float32)
     strength = rng.uniform(0.5, 1.4)
@@ -186,8 +185,3 @@ def _lay(image: FloatImage, rain: FloatImage, rng: np.random.Generator, screen_s
     if veil:
         wet = (1 - veil) * wet + veil * rng.uniform(0.6, 0.95)
     return wet.astype(np.float32)
-
-
-def finish(wet: FloatImage, rng: np.random.Generator) -> FloatImage:
-    """Write the rainy picture as a file would: eight bits, or JPEG in two of five cases."""
-    return jpeg(wet, int(rng.integers(80, 99))) if rng.random() < 0.4 else to_8_bit(wet)

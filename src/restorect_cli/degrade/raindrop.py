@@ -1,17 +1,17 @@
-"""Raindrops on the lens or on a window: out-of-focus drops that show the scene upside down.
+"""Raindrops on the lens or a window: out-of-focus drops that show the scene upside down.
 
 A drop is a small wide-angle lens. With a height map H over the picture, the surface normal has
 n_z = 1/sqrt(1 + |grad H|^2), and a pixel inside a drop sees the surroundings at
 
     drop centre + grad H · n_z · f        (f about half to one picture height)
 
-which gives the inverted picture; the rim, where n_z is small, is dark. The sky above, the sun in it and
-what the picture shows white are brighter than white, so that in drops they shine. Because the camera focuses
-on the scene, the drops are blurred by its aperture, a disc or a polygon, and blended as a premultiplied layer:
+which gives the inverted picture; the rim, where n_z is small, is dark. The sky, the sun and white parts of the picture
+are brighter than white, so they shine in drops. Because the camera focuses on the scene, its aperture, a disc or a
+polygon, blurs the drops. They are blended as a premultiplied layer:
 
     y = (1 - o a) x + o L
 
-All in linear light. Coverage and brightness are held against real pairs in the tests.
+All in linear light. The tests compare coverage and brightness with real pairs.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from .noise import FloatImage
 
 Mask = NDArray[np.float32]
 GAMMA = np.float32(2.2)
-MOST_DROPS = 1500  # of a picture or crop: time
-BRIGHTEST = np.float32(12)  # of the surroundings but the sun; 1 is the white of the picture
+MOST_DROPS = 1500  # of a picture or crop, to save time
+BRIGHTEST = np.float32(12)  # of the surroundings without the sun; 1 is the white of the picture
 
 
 def drops(
@@ -38,14 +38,14 @@ def drops(
 ) -> FloatImage:
     """Wet `image` (H,W,3) in [0,1].
 
-    `coverage` scales the number of drops (1 is typical, drawn if None). Where `image` is a crop, `picture_height_px`
-    is the height of the whole picture, because drops have a size in it, and `whole` that picture shrunk to any size,
-    because they show all of it.
+    `coverage` scales the number of drops (1 is typical, drawn if None). If `image` is a crop, `picture_height_px` is
+    the height of the whole picture, which sets the size of the drops, and `whole` is that picture shrunk to any size,
+    which the drops show.
     """
     height, width = image.shape[:2]
     picture_height = float(height if picture_height_px is None else picture_height_px)
-    # From drizzle on a distant window, seen by a sharp lens, to single large drops close by; and photographs to be
-    # repaired are larger than most to train on: in them a drop covers more pixels.
+    # From drizzle on a distant window behind a sharp lens to single large drops close by. Photographs to repair are
+    # larger than most training pictures, so a drop covers more pixels.
     scale = picture_height / 480 * float(np.exp(rng.uniform(np.log(0.35), np.log(2.6))))
     linear = np.clip(image, 0, 1) ** GAMMA
     shown = shrunk(linear, max(1, height // 100)) if whole is None else np.clip(whole, 0, 1) ** GAMMA
@@ -73,12 +73,12 @@ def height_map(
 ) -> tuple[Mask, Mask, Mask]:
     """Drop heights in pixels, and per pixel the row and column of the drop it belongs to; each (H,W).
 
-    H = r · (0.35 to 0.7) · sqrt(1 - q²), q the distance in units of the drop's own outline: a circle
-    with four random harmonics whose upper half is stretched, as gravity leaves it. Merged by maximum. Every picture
-    has a typical size of its own, and the more drops the smaller they are.
+    H = r · (0.35 to 0.7) · sqrt(1 - q²), q the distance in units of the drop's outline: a circle with four random
+    harmonics whose upper half is stretched, as by gravity. Merged by maximum. Every picture has its own typical size
+    of drops: the smaller, the more drops.
     """
     amount = np.exp(rng.uniform(np.log(0.5), np.log(6.0))) if coverage is None else coverage
-    typical = float(np.exp(rng.uniform(np.log(3), np.log(11))))  # radius; a spray's drops are small, and many
+    typical = float(np.exp(rng.uniform(np.log(3), np.log(11))))  # radius; a spray has small and many drops
     area = height * width / (480.0 * 720.0 * scale**2)  # in pictures of the reference size
     count = max(1, int(rng.poisson(200 * (8 / typical) ** 2 * amount * area)))
     heights = np.zeros((height, width), np.float32)
@@ -116,7 +116,7 @@ def _add_drop(heights: Mask, rows_of: Mask, columns_of: Mask, radius: float, rng
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What the drops can see: `image` in linear light, in cells of `side` pixels; the frame starts at `origin`."""
+    """What the drops show: `image` in linear light, in cells of `side` pixels; the frame starts at `origin`."""
 
     image: FloatImage
     side: float
@@ -136,14 +136,14 @@ def environment(
 ) -> Surroundings:
     """The picture mirrored outwards by 3/4 of its height and 1/2 of its width, bright sky above, mean ground below.
 
-    The mirrored picture gives way to the sky evenly up to the top, or already close above the frame.
+    The mirrored picture fades into the sky, either evenly up to the top or close above the frame.
 
-    In half of all pictures light is brighter than the picture can show: its white, the sky, and at times the sun.
-    `shown` is the picture in linear light, shrunk: drops show it too small for more, and the shrinking is the blur.
+    In half of all pictures some light is brighter than the picture can show: its white, the sky, sometimes the sun.
+    `shown` is the picture in linear light, shrunk: drops show it small, and the shrinking is their blur.
     A `frame` (rows, columns) smaller than the picture lies anywhere in it.
     """
     sky = np.quantile(shown.reshape(-1, 3), rng.uniform(0.9, 0.99), axis=0) * rng.uniform(1, 1.8)
-    if rng.random() < 0.5:  # grey or pale blue, whatever the picture shows of it
+    if rng.random() < 0.5:  # grey or pale blue, even if the picture shows another
         pale = np.array([rng.uniform(0.8, 1), rng.uniform(0.9, 1), 1]) * rng.uniform(0.5, 1.5)
         sky = sky + rng.uniform(0.4, 1) * (pale - sky)
     bright = rng.random() < 0.5
@@ -184,7 +184,7 @@ def _add_sun(wide: FloatImage, up: int, rng: np.random.Generator) -> None:
 
 
 def shrunk(image: FloatImage, side: int) -> FloatImage:
-    """Mean of cells of `side` pixels; what is left over at the right and below is dropped."""
+    """Mean of cells of `side` pixels; incomplete cells at the right and bottom are dropped."""
     rows, columns = image.shape[0] // side, image.shape[1] // side
     cells = image[: rows * side, : columns * side].reshape(rows, side, columns, side, -1)
     means: FloatImage = cells.mean(axis=(1, 3), dtype=np.float32)
@@ -211,7 +211,7 @@ def refract(
 def aperture_blur(image: FloatImage, radius_px: float, blades: int = 0, turn: float = 0.0) -> FloatImage:
     """Convolve (H,W,C) with the out-of-focus spot of an aperture; edges repeat.
 
-    A disc of `radius_px`, or the regular polygon of so many `blades` around it, turned by `turn` radians.
+    A disc of `radius_px`, or the regular polygon with this many `blades` around it, turned by `turn` radians.
     """
     margin = int(np.ceil(radius_px)) + 1
     rows, columns = np.mgrid[-margin : margin + 1, -margin : margin + 1].astype(np.float32)

@@ -1,9 +1,8 @@
-"""Degradations by name, as recipes name them.
+"""Degradations by their names in recipes.
 
-Each takes a clean crop x (H,W,3), of any shape, and the clean whole picture at thumbnail size, and returns both
-degraded alike. `averaged` is the shrinking factor the thumbnail stands for: its noise is that much
-weaker. It is drawn, so that the prior cannot read noise from the thumbnail and learns to read it
-from the statistics.
+Each takes a clean crop x (H,W,3) of any shape and the clean whole picture at thumbnail size, and degrades both in the
+same way. `averaged` is the factor that the thumbnail was shrunk by: its noise is that much weaker. The factor is drawn,
+so the prior cannot read noise from the thumbnail and learns to read it from the statistics.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ _Level = TypeVar("_Level", np.uint8, np.int16)
 
 @dataclass(frozen=True)
 class Scene:
-    """A clean crop with what a degradation may need to know of the picture it came from.
+    """A clean crop, and what a degradation may need to know of its picture.
 
-    thumb: what the prior sees. whole: the picture as the crop stands, shrunk to any size; None if the crop is all.
+    thumb: what the prior sees. whole: the picture in the crop's orientation, shrunk; None if the crop is the picture.
     """
 
     crop: FloatImage
@@ -43,7 +42,7 @@ Degradation = Callable[[Scene, np.random.Generator], tuple[FloatImage, FloatImag
 
 
 def _gaussian(scene: Scene, rng: np.random.Generator) -> tuple[FloatImage, FloatImage]:
-    sigma = MAX_SIGMA * rng.random() ** 0.8  # a little more of the strong noise, which takes longest to learn
+    sigma = MAX_SIGMA * rng.random() ** 0.8  # a little more strong noise, which takes longest to learn
     return noise.gaussian(scene.crop, sigma, rng), noise.gaussian(scene.thumb, sigma / scene.averaged, rng)
 
 
@@ -58,23 +57,23 @@ def _camera(scene: Scene, rng: np.random.Generator) -> tuple[FloatImage, FloatIm
 
 def _darkness(scene: Scene, rng: np.random.Generator) -> tuple[FloatImage, FloatImage]:
     dark = darkness.Darkness.draw(rng)
-    return darkness.finish(dark.apply(scene.crop, rng), rng), dark.apply(scene.thumb, rng, scene.averaged)
+    y = noise.as_file(dark.apply(scene.crop, rng), rng, (80, 98), jpeg_share=0.4)
+    return y, dark.apply(scene.thumb, rng, scene.averaged)
 
 
 def _raindrop(scene: Scene, rng: np.random.Generator) -> tuple[FloatImage, FloatImage]:
     wet = raindrop.drops(scene.crop, rng, picture_height_px=scene.picture_height_px, whole=scene.whole)
-    return rain.finish(wet, rng), _thumb_follows(scene, wet)
+    return _wet(scene, wet, rng)
 
 
 def _none(scene: Scene, rng: np.random.Generator) -> tuple[FloatImage, FloatImage]:
     return noise.to_8_bit(scene.crop), scene.thumb
 
 
-def _thumb_follows(scene: Scene, degraded: FloatImage) -> FloatImage:
-    """The thumbnail, moved by the crop's mean change: drops and streaks cover the whole picture alike."""
-    change = (np.clip(degraded, 0, 1) - scene.crop).mean(axis=(0, 1))
-    moved: FloatImage = np.clip(scene.thumb + change, 0, 1).astype(np.float32)
-    return moved
+def _wet(scene: Scene, wet: FloatImage, rng: np.random.Generator) -> tuple[FloatImage, FloatImage]:
+    """The wet crop as a file, and the thumbnail moved by its mean change: rain covers the whole picture evenly."""
+    change = (np.clip(wet, 0, 1) - scene.crop).mean(axis=(0, 1))
+    return noise.as_file(wet, rng, (80, 99), jpeg_share=0.4), np.clip(scene.thumb + change, 0, 1).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -87,12 +86,12 @@ class Rain:
     def __call__(self, scene: Scene, rng: np.random.Generator) -> tuple[FloatImage, FloatImage]:
         lay = rain.heavy_rain if self.heavy else rain.light_rain
         wet = lay(scene.crop, self.bank, rng)
-        return rain.finish(wet, rng), _thumb_follows(scene, wet)
+        return _wet(scene, wet, rng)
 
 
 @dataclass(frozen=True)
 class RainLayers:
-    """Coloured rain layers taken from real or rendered pairs (input minus target), added as they are."""
+    """Coloured rain layers from real or rendered pairs (input minus target), added unchanged."""
 
     layers: Sequence[Layer] = field(repr=False)
 
@@ -102,7 +101,7 @@ class RainLayers:
         if rng.random() < 0.5:
             piece = piece[:, ::-1]
         wet = scene.crop + piece * np.float32(rng.uniform(0.5, 1.3))
-        return rain.finish(wet, rng), _thumb_follows(scene, wet)
+        return _wet(scene, wet, rng)
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""From a picture in memory to the restored one: the prior, the flow, tiles, and the only door to onnxruntime."""
+"""Restores a picture in memory: the prior, the flow, tiles, and the only import of onnxruntime."""

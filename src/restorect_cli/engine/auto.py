@@ -1,4 +1,4 @@
-"""Which repair does a picture need? Decided from three measured numbers, and the reason is told."""
+"""Decides from three measured numbers which repair a picture needs, and says why."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ ordinary photographs (Berkeley 0.09–0.54, bright halves of LOL pairs 0.07–0.
 """
 
 DARK_HALF = 0.02
-"""Linear light that the darker half of a picture stays below when most of it lies in the dark, whatever bright sky or
-lamp lifts the mean. Medians measured: all of LIME below 0.017, well-lit halves of LOL pairs from 0.02, 0.08 at the
+"""If the median of linear light is below this, most of the picture is dark, even when a bright sky or lamp lifts the
+mean. Medians measured: all of LIME below 0.017, well-lit halves of LOL pairs from 0.02, 0.08 at the
 10 % quantile.
 """
 
 STRONG_NOISE = 6 / 255
-"""Noise that, in a picture not dark on the whole, disturbs more than dark parts do."""
+"""Above this, noise disturbs more than dark parts do, unless the whole picture is dark."""
 
 VISIBLE_NOISE = 1.5 / 255
-"""Noise in the flattest tenth of the picture below which there is little to remove; clean files have 0.3–1.2 levels."""
+"""Below this noise in the flattest tenth of the picture there is little to remove; clean files have 0.3–1.2 levels."""
 
 
 @dataclass(frozen=True)
-class Choice:
-    """A task, and one sentence that says why, with the numbers."""
+class TaskChoice:
+    """A task, and one sentence that says why, with the measured numbers."""
 
     task: Literal["low-light", "denoise"]
     reason: str
 
 
-def choose_task(inputs: PriorInputs) -> Choice:
-    """`low-light` for a picture that is dark on the whole or in most of its area, else `denoise`.
+def choose_task(inputs: PriorInputs) -> TaskChoice:
+    """`low-light` if the picture is dark as a whole or in most of its area, else `denoise`.
 
-    The low-light student denoises as well, so noise decides only where a picture is not dark on the whole.
+    The low-light model also denoises, so noise decides only if the picture as a whole is not dark.
     """
     light = linear_light(inputs.thumb)
     mean, half = float(light.mean()), float(np.median(light))
@@ -50,14 +50,14 @@ def choose_task(inputs: PriorInputs) -> Choice:
     noise_told = f"noise {255 * noise:.1f} of 255 levels"
     measured = f"mean light {100 * mean:.1f} % of white, {noise_told}"
     if mean < DARK_LIGHT:
-        return Choice("low-light", f"the picture is dark ({measured}); meant to be? try --strength 0.4")
+        return TaskChoice("low-light", f"the picture is dark ({measured}); if that is intended, try --strength 0.4")
     if half < DARK_HALF and noise < STRONG_NOISE:
         reason = f"half of the picture is darker than {100 * half:.1f} % of white ({noise_told})"
-        return Choice("low-light", f"{reason}; if skies burn out, try --strength 0.5")
+        return TaskChoice("low-light", f"{reason}; if skies burn out, try --strength 0.5")
     if noise < VISIBLE_NOISE:
         reason = f"the picture is neither dark nor clearly noisy ({measured})"
-        return Choice("denoise", f"{reason}; if fine texture suffers, try --strength 0.5")
-    return Choice("denoise", f"the picture is noisy and not dark ({measured})")
+        return TaskChoice("denoise", f"{reason}; if fine texture suffers, try --strength 0.5")
+    return TaskChoice("denoise", f"the picture is noisy and not dark ({measured})")
 
 
 def linear_light(thumb: Image) -> NDArray[np.float64]:

@@ -1,20 +1,21 @@
 """The pixel flow: t = 1 is degraded, t = 0 is clean, x_t = t·y + (1−t)·x (IR-Flow, arXiv 2604.19680).
 
-A network predicts either of two things, and each has its own step; mixing them leaves part of the residual in
-the picture, so `sample` refuses:
+A network predicts one of two things, and each has its own step. The wrong step would leave part of the residual in
+the picture, so every `Predictor` says which one it predicts:
 
     cumulative   D(x_t, t) = x_t − x      step t → t':  x_t' = x_t − (1 − t'/t)·D
     velocity     V(x_t, t) = y − x        step t → t':  x_t' = x_t − (t − t')·V
 
-With an exact network every schedule and both solvers end exactly at x.
+With an exact network every schedule ends exactly at x.
 
-Strength s stops the flow part-way, at t_end = 1 − s: s = 0 is the input, s = 1 the whole restoration. The other
-choice, starting at t < 1, would tell the network that a fully degraded picture is a less degraded one; stopping
-asks it only for states that it met in training, and the result is the path's own x_{1−s}.
+Strength s stops the flow part-way, at t_end = 1 − s: s = 0 is the input, s = 1 the whole restoration. Starting at
+t < 1 instead would show the network a fully degraded picture as a less degraded one. Stopping early keeps to states
+that it met in training, and the result is the path's own x_{1−s}.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
@@ -23,7 +24,6 @@ from numpy.typing import NDArray
 from ..errors import UsageError
 
 Target = Literal["cumulative", "velocity"]
-Solver = Literal["euler", "heun"]
 GridKind = Literal["hand-set", "uniform"]
 
 Pixels = NDArray[Any]
@@ -38,7 +38,7 @@ _HAND_SET: dict[int, list[float]] = {
 
 
 class Predictor(Protocol):
-    """A network (or an oracle) that says itself which target it predicts."""
+    """A network (or an oracle) that says which target it predicts."""
 
     @property
     def target(self) -> Target: ...
@@ -48,90 +48,51 @@ class Predictor(Protocol):
         ...
 
 
+Step = Callable[[Predictor, Pixels, list[float], int], Pixels]
+"""From the state at grid[index] to that at grid[index + 1]: (predict, x, grid, index) to the new x."""
+
+
 def time_grid(steps: int, kind: GridKind = "hand-set") -> list[float]:
-    """Times from 1 down to 0, `steps` + 1 of them; `hand-set` is uniform where no grid was set (K = 1, K > 4)."""
+    """Times from 1 down to 0, `steps` + 1 of them; `hand-set` is uniform if no grid was set (K = 1, K > 4)."""
     if steps < 1:
         raise UsageError(f"{steps} steps is not a flow", "use at least one step")
-    _known("grid", kind, get_args(GridKind))
+    if kind not in get_args(GridKind):
+        raise UsageError(f"unknown grid {kind!r}", f"choose {' or '.join(get_args(GridKind))}")
     if kind == "hand-set" and steps in _HAND_SET:
         return list(_HAND_SET[steps])
     return [(steps - i) / steps for i in range(steps + 1)]
 
 
 def stop_at_strength(grid: list[float], strength: float) -> list[float]:
-    """The same number of steps ending at t = 1 − `strength`: every time t becomes 1 − strength·(1 − t)."""
-    if not 0.0 <= strength <= 1.0:
-        raise UsageError(f"strength {strength} is out of range", "give a number from 0 to 1")
+    """The same number of steps, ending at t = 1 − `strength` (0 to 1): t becomes 1 − strength·(1 − t)."""
     if strength == 1.0:
         return list(grid)
     return [1.0 - strength * (1.0 - t) for t in grid]
 
 
-def step_weight(t: float, t_next: float) -> float:
-    """The share of a cumulative prediction at `t` that a step to `t_next` undoes: 1 − t_next/t."""
-    return 1.0 - t_next / t
-
-
 def displacement_weight(target: Target, t: float, t_next: float) -> float:
-    """What a prediction at `t` is multiplied by in a step to `t_next`; training's roll-outs use the same."""
-    return step_weight(t, t_next) if target == "cumulative" else t - t_next
+    """The factor of a prediction at `t` in a step to `t_next`; training's roll-outs use the same."""
+    return 1.0 - t_next / t if target == "cumulative" else t - t_next
 
 
-def sample(
-    predict: Predictor,
-    y: Pixels,
-    grid: list[float],
-    *,
-    target: Target,
-    solver: Solver = "euler",
-) -> Pixels:
+def sample(predict: Predictor, y: Pixels, grid: list[float], *, step: Step | None = None) -> Pixels:
     """Follow the flow from the degraded `y` along `grid`; same shape and dtype as `y`, which is not changed.
 
-    Raises UsageError if `target` is not what `predict` predicts, or if `grid` does not fall from 1 towards 0.
+    step: a rule other than Euler's. Raises UsageError if `grid` does not fall from 1 towards 0.
     """
-    check_target(predict, target)
     check_grid(grid)
-    _known("solver", solver, get_args(Solver))
     x = y
     for index in range(len(grid) - 1):
-        x = step(predict, x, grid, index, solver=solver)
+        x = (step or euler_step)(predict, x, grid, index)
     return x.copy() if x is y else x
 
 
-def step(predict: Predictor, x: Pixels, grid: list[float], index: int, *, solver: Solver = "euler") -> Pixels:
-    """The state at grid[index + 1] from the state `x` at grid[index].
-
-    Heun averages the *velocities* (v = D/t) at both ends of the step, not the cumulative values. The last step is
-    Euler: at its end t may be 0, where D/t has no value, and near 0 it magnifies the network's error.
-    """
+def euler_step(predict: Predictor, x: Pixels, grid: list[float], index: int) -> Pixels:
+    """The state at grid[index + 1] from the state `x` at grid[index]."""
     t, t_next = grid[index], grid[index + 1]
-    if t_next == t:  # strength 0: not a step, and no reason to ask the network
+    if t_next == t:  # strength 0: no step, so the network is not run
         return x
-    first = predict(x, t)
-    if solver == "euler" or index == len(grid) - 2:
-        return _minus(x, displacement_weight(predict.target, t, t_next), first)
-    ahead = _minus(x, displacement_weight(predict.target, t, t_next), first)
-    second = predict(ahead, t_next)
-    half = (t - t_next) / 2
-    halfway = _minus(x, half * _velocity_weight(predict.target, t), first)
-    return _minus(halfway, half * _velocity_weight(predict.target, t_next), second)
-
-
-def evaluations_per_step(solver: Solver) -> int:
-    """Network passes that one step may take, so how many times the reach of one pass a step can see."""
-    _known("solver", solver, get_args(Solver))
-    return 2 if solver == "heun" else 1
-
-
-def check_target(predict: Predictor, target: Target) -> None:
-    """Raise UsageError unless `predict` predicts `target`."""
-    _known("target", target, get_args(Target))
-    predicted = getattr(predict, "target", None)
-    if predicted != target:
-        raise UsageError(
-            f"a flow over a {target} target was given a network that predicts {predicted}",
-            "use the target that the network was trained for",
-        )
+    return minus(x, displacement_weight(predict.target, t, t_next), predict(x, t))
 
 
 def check_grid(grid: list[float]) -> None:
@@ -141,17 +102,8 @@ def check_grid(grid: list[float]) -> None:
         raise UsageError(f"{grid} is not a time grid", "give times that fall from 1 to 0")
 
 
-def _velocity_weight(target: Target, t: float) -> float:
-    return 1.0 / t if target == "cumulative" else 1.0
-
-
-def _minus(x: Pixels, weight: float, prediction: Pixels) -> Pixels:
+def minus(x: Pixels, weight: float, prediction: Pixels) -> Pixels:
     """x − weight·prediction with one temporary; weights are Python floats, so the dtype stays."""
     change: Pixels = prediction * weight
     np.subtract(x, change, out=change)
     return change
-
-
-def _known(what: str, name: str, known: tuple[str, ...]) -> None:
-    if name not in known:
-        raise UsageError(f"unknown {what} {name!r}", f"choose one of {', '.join(known)}")

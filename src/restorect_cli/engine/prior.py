@@ -1,11 +1,11 @@
 """What the prior graph sees of a picture: a thumbnail, and how rough the picture is at the finest scale.
 
-The thumbnail tells the light and the scene; noise is averaged away in it, so nine numbers measured at full
-resolution tell the noise. Both are computed once per picture, so every tile is restored under the same prior.
+The thumbnail shows the light and the scene but averages noise away, so nine numbers measured at full resolution
+describe the noise. Both are computed once per picture, so every tile is restored under the same prior.
 
-Training makes its thumbnails and statistics with these very functions: a student shown thumbnails of another size than
-it learnt from leaves rain standing that lies along a row (11 dB instead of 27). `prior_inputs` (streamed) and
-`statistics_batch` (vectorised) add in the same order and give the same numbers.
+Training uses these same functions. A model given thumbnails of another size than in training leaves rain that lies
+along a row (11 dB instead of 27). `prior_inputs` (streamed) and `statistics_batch` (vectorised) add in the same order
+and give the same numbers.
 """
 
 from __future__ import annotations
@@ -15,20 +15,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .borders import inside_borders
 from .source import Image, PictureSource
 
 CELL_PX = 8
 """Side of a statistics cell: 56 differences each, enough for an RMS good to about 10 %."""
 
 QUANTILES = (0.1, 0.5, 0.9)
-"""The 10 % quantile finds the flattest cells, where what is left is noise; 90 % tells texture."""
+"""The 10 % quantile finds the flattest cells, which hold only noise; the 90 % quantile measures texture."""
 
 STATISTICS = len(QUANTILES) * 3
 LEAST_USABLE_SHARE = 0.02
-"""Share of cells that must hold more than black and white; else all are measured."""
+"""If fewer cells than this share hold more than black and white, all are measured."""
 
 THUMB_SHAPE = (100, 150)
-"""Rows and columns of every thumbnail, whatever the picture's shape: close to 3:2, and one shape so that they stack."""
+"""Rows and columns of every thumbnail, for any picture: close to 3:2, and one shape so that they can be stacked."""
 
 STATISTICS_MAX_PIXELS = 4_000_000
 """Above this only every k-th band of 8 rows is measured: 60,000 cells fix a quantile far better than needed."""
@@ -48,17 +49,20 @@ def prior_inputs(source: PictureSource) -> PriorInputs:
     """Thumbnail and statistics of `source`, read once from top to bottom in strips of about a megapixel.
 
     Thumbnail: the whole picture squeezed to `THUMB_SHAPE`, a portrait turned a quarter left onto its side (the prior
-    pools over position). Each cell is the mean of the pixels whose centres lie in it; where cells are smaller than
-    pixels, the pixel nearest. Transparent pixels count by their alpha, and a cell without a visible pixel takes
-    the mean of the whole picture: a cut-out is no darker than the same thing in a photograph.
+    pools over position). Each cell is the mean of the pixels whose centres lie in it, or the nearest pixel if cells
+    are smaller than pixels. Transparent pixels count by their alpha, and a cell without a visible pixel takes the mean
+    of the whole picture, so a cut-out looks no darker than the same object in a photograph.
     Statistics: quantiles over 8×8 cells (from the top left, incomplete ones dropped; a side shorter than 8
     makes the cells that short) of the RMS of the horizontal first difference divided by √2, which for white
     noise is its standard deviation. Above `STATISTICS_MAX_PIXELS` every k-th band of 8 rows is measured.
 
-    Cells more than a quarter saturated (0 and below, 1 and above) are left out: noise shows little there. With
-    13 % of black bars the 10 % quantile would be zero, and a denoiser told so left noise of sigma 25 at 23.6 dB
-    instead of 31.9; a clipped sky does the same.
+    Cells more than a quarter saturated (0 and below, 1 and above) are left out, because noise shows little there. With
+    13 % of black bars the 10 % quantile would be zero; a denoiser given that left noise of sigma 25 at 23.6 dB instead
+    of 31.9. A clipped sky has the same effect.
+
+    Uniform borders (mats, bars) are left out of both: everything here is of the picture inside them.
     """
+    source = inside_borders(source)
     height, width = source.height, source.width
     cell_rows, every = min(CELL_PX, height), _band_stride(height, width)
     strip_rows = CELL_PX * max(1, _STRIP_PIXELS // (CELL_PX * width))
@@ -115,7 +119,7 @@ class _Thumbnail:
             top, bottom = max(start, y0) - y0, min(stop, y1) - y0
             if top >= bottom:
                 break
-            # Added row by row, so that a strip's border changes nothing in the last bit.
+            # Row by row, so that the borders of strips do not change the last bit.
             for y in range(top, bottom):
                 self._sums[cell] += np.add.reduceat(strip[y], self._column_starts, axis=0)
                 seen = np.ones(strip.shape[1], np.float32) if coverage is None else coverage[y]
@@ -128,7 +132,7 @@ class _Thumbnail:
 
 
 def _cells(size: int, count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """First pixel of each cell along a side of `size` pixels, and for `count` thumbnail pixels the cell they show."""
+    """First pixel of each cell along a side of `size` pixels, and the cell each of `count` thumbnail pixels shows."""
     if size >= count:
         return np.floor(np.arange(count) * (size / count) + 0.5).astype(np.intp), np.arange(count)
     return np.arange(size), np.floor((np.arange(count) + 0.5) * (size / count)).astype(np.intp)
@@ -139,7 +143,7 @@ def _band_stride(height: int, width: int) -> int:
 
 
 def _mean_of_the_visible(sums: Image, areas: Image) -> Image:
-    """Sums (h, w, 3) over visible areas (h, w, 1); where nothing is visible the mean of all, 0 if nothing at all is."""
+    """Sums (h, w, 3) over visible areas (h, w, 1); a hidden cell takes the mean of all, 0 if all are hidden."""
     visible = areas > 1e-3
     whole = sums.sum(axis=(0, 1)) / max(float(areas.sum()), 1e-3)
     mean: Image = np.where(visible, sums / np.where(visible, areas, 1), whole).astype(np.float32)
@@ -156,7 +160,7 @@ def _cell_roughness(bands: Image) -> Image:
     cells = width // cell_columns
     if cell_columns == 1:
         return np.zeros((*bands.shape[:-3], cells, 3), np.float32)
-    # Flattened, the neighbour to the right is three values on: long contiguous rows are what numpy does fast.
+    # In flattened rows the right neighbour is three values on; numpy is fast on long contiguous rows.
     flat = bands[..., : cells * cell_columns, :].reshape(*bands.shape[:-2], -1)
     squares: Image = np.zeros_like(flat)
     np.subtract(flat[..., 3:], flat[..., :-3], out=squares[..., :-3])

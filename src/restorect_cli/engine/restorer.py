@@ -1,19 +1,18 @@
-"""Restoring a picture: the prior once for the whole of it, then the flow tile by tile under that prior.
+"""Restores a picture: runs the prior once for the whole picture, then the flow tile by tile under that prior.
 
     from restorect_cli import Restorer
     Restorer("denoise").restore(image)                            # one step, the best device
     Restorer("low-light", steps=3, strength=0.7).restore(image)   # three steps, stopped part-way
+    Restorer("derain", RestoreOptions(model="./mine"))            # the options as one value
 
 The same input on the same device and threads gives the same output, to the bit.
 """
 
 from __future__ import annotations
 
-import operator
-import os
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,23 +20,22 @@ from numpy.typing import NDArray
 from ..errors import DeviceError, InputError, ModelError, UsageError
 from ..models.specs import StudentSpec
 from ..models.store import find
-from .flow import GridKind, Solver, check_grid, check_target, evaluations_per_step, step, stop_at_strength, time_grid
+from .flow import euler_step, stop_at_strength, time_grid
+from .options import RestoreOptions, restore_options
 from .prior import PriorInputs, prior_inputs
-from .runtime import Device, Graph, check_threads, resolve_device
+from .runtime import Device, Graph, resolve_device, threads_to_run
 from .source import ArraySource, Image, ImageSource, PictureSource
 from .tiling import Emit, run_tiles, smallest_tile_px, tile_px_for_budget
-
-Precision = Literal["fp32", "int8"]
 
 BLEND_PX = 16
 BYTES_PER_PIXEL = 240
 """Working memory per window pixel of a width-32 U-Net at half resolution (0.6 M parameters, float32)."""
 
-DEFAULT_BUDGET_BYTES = 600_000_000
-"""Makes windows of 1576² pixels.
+BUDGET_BYTES = 600_000_000
+"""For the network's working memory, halved when memory runs out. Allows windows of 1576² pixels.
 
 Measured with that net (halo 80 px) on 4000×3000 px, onnxruntime 1.31, one thread of a busy machine, best of 3:
-CPU seconds per megapixel, halos included, and what the process grew by.
+CPU seconds per megapixel, halos included, and how much the process grew.
 
     tile    512     768    1024    1280    1536
     s/MP   0.75    0.58    0.57    0.46    0.44
@@ -51,66 +49,36 @@ _MIRRORS = (
     (_BACKWARDS, _AS_IT_IS),
     (_BACKWARDS, _BACKWARDS),
 )
-"""Of rows and columns; each undoes itself."""
+"""Slices of rows and columns; each undoes itself."""
 
-_COPY_PIXELS = 1_000_000  # rows at a time where there is nothing to do
+_COPY_PIXELS = 1_000_000  # at a time, if there is nothing to restore
 
 
 class Restorer:
-    """One student, loaded and ready.
+    """One model, loaded and ready.
 
     task: "low-light", "derain", "denoise" or "raindrop".
-    model: a size ("s", "m"), a student's name, or a folder that holds prior.onnx and velocity.onnx: a Path,
-        or text with a separator ("./mine").
-    steps: passes of the network, 1 to the student's most; None for the student's own default.
-    strength: 0 (the input itself) to 1 (the whole restoration): how far the flow is followed.
-    device: "auto" takes the best that works; a named one that cannot be had is an error.
-    threads: CPU threads; None for all that the process may use.
-    tile: a window holds at most tile² pixels, halo included; None derives it from the memory budget.
-    precision: "int8" is faster, for students that come with such a graph.
-    memory_budget_bytes: for the network's working memory; None for 600 MB. Halved when memory fails.
-    ensemble: 1, 2 or 4: how many mirror images of a window the network sees at each step; their results are averaged.
-        Truer and a little smoother, at as many times the seconds (self-ensemble: Timofte et al., CVPR 2016, without the
-        rotations by 90 degrees: rain falls downwards).
-    solver, grid: "euler" or "heun", "hand-set" or "uniform" (None: what the student was trained with).
+    options: see `RestoreOptions`; its fields may be given as keywords instead.
 
-    Raises UsageError for names and values out of range, ModelError and DeviceError for what cannot be had.
+    Several threads may use one Restorer at the same time: it keeps nothing of a picture, so each call gives the same
+    result as alone. They share its CPU threads.
+
+    Raises UsageError for names and values out of range, ModelError and DeviceError if the model or device is missing.
     """
 
-    def __init__(
-        self,
-        task: str,
-        *,
-        model: str | os.PathLike[str] = "s",
-        # the flow
-        steps: int | None = None,
-        strength: float = 1.0,
-        solver: Solver = "euler",
-        grid: GridKind | None = None,
-        ensemble: int = 1,
-        # the machine
-        device: str = "auto",
-        threads: int | None = None,
-        tile: int | None = None,
-        precision: Precision = "fp32",
-        memory_budget_bytes: int | None = None,
-    ) -> None:
-        student = find(task, model)
+    def __init__(self, task: str, options: RestoreOptions | None = None, **keywords: Any) -> None:
+        options = restore_options(options, keywords)
+        student = find(task, options.model)
+        self.options = options
         self.spec: StudentSpec = student.spec
-        self.steps: int = _steps(self.spec, steps)
-        self.ensemble: int = _ensemble(ensemble)
-        self._solver: Solver = solver
-        self._halo_px = self.spec.halo_px * evaluations_per_step(solver)
-        self._times = stop_at_strength(time_grid(self.steps, grid or self.spec.grid), strength)
-        self._tile_px = self._tile(tile, memory_budget_bytes)
-        check_grid(self._times)
-        threads = check_threads(threads)
-        if precision not in ("fp32", "int8"):
-            raise UsageError(f"unknown precision {precision!r}", "choose fp32 or int8")
-        velocity = student.velocity if precision == "fp32" else student.velocity_int8
+        self.steps: int = _steps(self.spec, options.steps)
+        self._times = stop_at_strength(time_grid(self.steps, self.spec.grid), options.strength)
+        self._tile_px = self._tile(options.tile)
+        velocity = student.velocity if options.precision == "fp32" else student.velocity_int8
         if velocity is None:
-            raise ModelError(f"{self.spec.name} has no int8 graph", "use precision fp32")
-        proved: Device = resolve_device(device)
+            raise ModelError(f"{self.spec.name} has no {options.precision} graph", "use precision fp32")
+        proved: Device = resolve_device(options.device)
+        threads = threads_to_run(options.threads)
         self.device: str = proved.name
         self._prior = _graph(student.prior, proved, threads, {"thumb", "statistics"}, "z")
         self._velocity = _graph(velocity, proved, threads, {"x", "t", "z"}, "displacement")
@@ -118,7 +86,7 @@ class Restorer:
     def restore(self, image: Image) -> Image:
         """The restored picture, a new array of the same shape and dtype; values are not clipped.
 
-        image: H×W×3 float32 RGB, sRGB-encoded, nominally in [0, 1]. Raises InputError for another shape or dtype and
+        image: H×W×3 float32 RGB, sRGB-encoded, nominally in [0, 1]. Raises InputError for another shape or dtype, and
         for values that are not finite.
         """
         _check_image(image)
@@ -133,32 +101,29 @@ class Restorer:
     def restore_source(self, source: PictureSource, emit: Emit) -> None:
         """The same for a picture that is read in windows; `emit(y0, rows)` takes finished full-width rows in order.
 
-        Memory stays at a band of tiles. After a memory failure rows not yet taken are made anew with smaller tiles.
-        Raises DeviceError where memory does not suffice for the smallest tile.
+        Needs memory for one band of tiles. If memory runs out, rows not yet emitted are computed again with smaller
+        tiles. Raises DeviceError if memory does not suffice for the smallest tile.
         """
         if self._times[-1] == 1.0:  # strength 0
             _copy(source, emit)
             return
         try:
             latent = self._latent(prior_inputs(source))
-            predict = _Predictor(self._velocity, self.spec, latent, self.ensemble)
-            check_target(predict, self.spec.target)
-            passes = [
-                partial(_step, predict, self._times, index, self._solver) for index in range(len(self._times) - 1)
-            ]
+            predict = _Predictor(self._velocity, self.spec, latent, self.options.ensemble)
+            passes = [partial(_step, predict, self._times, index) for index in range(len(self._times) - 1)]
             run_tiles(
                 source,
                 passes,
                 emit,
                 tile_px=self._tile_px,
-                halo_px=self._halo_px,
+                halo_px=self.spec.halo_px,
                 blend_px=BLEND_PX,
                 multiple=self.spec.size_multiple,
             )
         except MemoryError as error:
             raise DeviceError(
-                f"memory of device {self.device} does not suffice, even for the smallest tiles",
-                "close other programs, or use one step and the euler solver",
+                f"device {self.device} has too little memory, even for the smallest tiles",
+                "close other programs, or use one step",
             ) from error
 
     def _latent(self, inputs: PriorInputs) -> NDArray[np.float32]:
@@ -168,9 +133,9 @@ class Restorer:
             raise ModelError(f"the prior of {self.spec.name} gave a latent of shape {z.shape} or without finite values")
         return z
 
-    def _tile(self, tile: int | None, budget_bytes: int | None) -> int:
+    def _tile(self, tile: int | None) -> int:
         multiple = self.spec.size_multiple
-        smallest = smallest_tile_px(halo_px=self._halo_px, blend_px=BLEND_PX, multiple=multiple)
+        smallest = smallest_tile_px(halo_px=self.spec.halo_px, blend_px=BLEND_PX, multiple=multiple)
         if tile is not None:
             if tile < smallest:
                 raise UsageError(
@@ -178,12 +143,11 @@ class Restorer:
                     f"give at least {smallest}",
                 )
             return tile
-        budget_bytes = DEFAULT_BUDGET_BYTES if budget_bytes is None else budget_bytes
-        return max(smallest, tile_px_for_budget(budget_bytes, BYTES_PER_PIXEL, multiple=multiple))
+        return max(smallest, tile_px_for_budget(BUDGET_BYTES, BYTES_PER_PIXEL, multiple=multiple))
 
 
 class _Predictor:
-    """The velocity graph under one latent, as the flow asks it: windows in and out are H×W×3."""
+    """The velocity graph under one latent, as a `Predictor`: windows in and out are H×W×3."""
 
     def __init__(self, graph: Graph, spec: StudentSpec, latent: NDArray[np.float32], ensemble: int) -> None:
         self.target = spec.target
@@ -208,14 +172,8 @@ class _Predictor:
         return window
 
 
-def _ensemble(count: int) -> int:
-    if count not in (1, 2, 4):
-        raise UsageError(f"an ensemble of {count} is not possible", "give 1, 2 or 4")
-    return count
-
-
-def _step(predict: _Predictor, times: list[float], index: int, solver: Solver, window: Image) -> Image:
-    return step(predict, window, times, index, solver=solver)
+def _step(predict: _Predictor, times: list[float], index: int, window: Image) -> Image:
+    return euler_step(predict, window, times, index)
 
 
 def _graph(path: Path, device: Device, threads: int, inputs: set[str], output: str) -> Graph:
@@ -223,7 +181,7 @@ def _graph(path: Path, device: Device, threads: int, inputs: set[str], output: s
     if set(graph.inputs) != inputs or output not in graph.outputs:
         raise ModelError(
             f"{path} takes {', '.join(graph.inputs)} and gives {', '.join(graph.outputs)}",
-            f"a student's graph takes {', '.join(sorted(inputs))} and gives {output}",
+            f"a model's graph takes {', '.join(sorted(inputs))} and gives {output}",
         )
     return graph
 
@@ -231,13 +189,9 @@ def _graph(path: Path, device: Device, threads: int, inputs: set[str], output: s
 def _steps(spec: StudentSpec, steps: int | None) -> int:
     if steps is None:
         return spec.default_steps
-    try:
-        whole = operator.index(steps)
-    except TypeError:
-        whole = 0
-    if not 1 <= whole <= spec.max_steps:
+    if steps > spec.max_steps:
         raise UsageError(f"{spec.name} cannot take {steps} steps", f"give a whole number from 1 to {spec.max_steps}")
-    return whole
+    return int(steps)
 
 
 def _check_image(image: Image) -> None:

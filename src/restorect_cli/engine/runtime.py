@@ -1,7 +1,7 @@
-"""ONNX Runtime: which devices really work here, and running a graph on one. The only user of onnxruntime.
+"""ONNX Runtime: which devices work here, and running a graph on one. The only user of onnxruntime.
 
-A device counts as usable only after a small network has run on it and given the right numbers: a library that is
-installed but lacks its driver falls back to the CPU without an error otherwise.
+A device counts as usable only after a small network has run on it and given the right numbers. An installed library
+without its driver would otherwise fall back to the CPU without an error.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DeviceError, ModelError, UsageError
-from ..names import DEVICES
+from ..errors import DeviceError, ModelError
+from ..names import DEVICES, DeviceName
+from ..one_line import first_line
+from .options import MOST_THREADS
 
-# From 1.31 on its import writes a device id and a database below the home and reports to Microsoft;
-# `ort.disable_telemetry_events()` comes after that.
+# From 1.31 on, the import writes a device id and a database to the user's home and reports to Microsoft;
+# `ort.disable_telemetry_events()` would come too late.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime as ort  # noqa: E402
 
@@ -33,7 +35,7 @@ _PROVIDERS = {
     "openvino": "OpenVINOExecutionProvider",
     "cpu": "CPUExecutionProvider",
 }
-_BEST_FIRST = ("cuda", "directml", "coreml", "openvino", "cpu")
+_BEST_FIRST: tuple[DeviceName, ...] = ("cuda", "directml", "coreml", "openvino", "cpu")
 
 _HOW_TO_GET = {
     "cuda": "pip uninstall onnxruntime, then pip install onnxruntime-gpu",
@@ -48,26 +50,23 @@ _PROVIDER_OPTIONS: dict[str, dict[str, str]] = {
     "cuda": {"use_tf32": "0", "arena_extend_strategy": "kSameAsRequested"},
 }
 
-# One 1×1 convolution by 2, made with the onnx package (1×1×2×2 float32 `x` to `y`, opset 13): on a GPU it takes the
-# same libraries as a student.
+# One 1×1 convolution by 2, made with the onnx package (1×1×2×2 float32 `x` to `y`, opset 13): on a GPU it needs the
+# same libraries as a model.
 _PROOF_GRAPH = base64.b64decode(
     "CAcSADpnCg8KAXgKAXcSAXkiBENvbnYSBXByb29mKhMIAQgBCAEIARABQgF3SgQAAABAWhsKAXgSFgoUCAESEAoCCAEKAggBCgIIAgoCCAJi"
     "GwoBeRIWChQIARIQCgIIAQoCCAEKAggCCgIIAkIECgAQDQ=="
 )
 
-# ONNX Runtime has no error class for this; these are its CPU and CUDA allocators' words, and the C++ library's.
+# ONNX Runtime has no error class for this; these are the words of its CPU and CUDA allocators and the C++ library.
 _MEMORY_WORDS = ("failed to allocate", "bad_alloc", "out of memory", "alloc_failed", "not enough memory")
-
-MOST_THREADS = 512
-"""ONNX Runtime starts every thread it is asked for, one after the other: with 100,000 it does not come back."""
 
 _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # microseconds of CPU per period, as a container sees it
 
-_FATAL_ONLY = 4  # log severity: what goes wrong is raised, and need not be printed too
+_FATAL_ONLY = 4  # log severity: errors are raised, so they need not be printed too
 
 
 class Device(NamedTuple):
-    """A device that was proved to work; `providers` is what an ONNX Runtime session is given."""
+    """A device that was proved to work; `providers` are those of an ONNX Runtime session."""
 
     name: str
     providers: list[str]
@@ -75,23 +74,18 @@ class Device(NamedTuple):
 
 @cache
 def usable_devices() -> dict[str, str | None]:
-    """Every device with None where a network ran on it, else the reason why not (one line). Tried once a process."""
+    """Every device, with None if a network ran on it, else the reason why not. Tried once per process."""
     return {name: _why_unusable(name) for name in DEVICES if name != "auto"}
 
 
-def resolve_device(name: str) -> Device:
-    """The device of that name, proved; `auto` takes the best usable one.
-
-    Raises UsageError for an unknown name, DeviceError where a named device cannot be had.
-    """
-    if name not in DEVICES:
-        raise UsageError(f"unknown device {name!r}", f"choose one of {', '.join(DEVICES)}")
+def resolve_device(name: DeviceName) -> Device:
+    """The device of that name, proved; `auto` takes the best usable one. Raises DeviceError if it does not work."""
     if name == "auto":
         name = next((device for device in _BEST_FIRST if usable_devices()[device] is None), "cpu")
     reason = usable_devices()[name]
     if reason is not None:
         raise DeviceError(f"device {name} cannot be used ({reason})", _HOW_TO_GET[name])
-    # Operators that an accelerator lacks run on the CPU; that is not a fallback of the whole network.
+    # Operators that an accelerator lacks run on the CPU; the network as a whole does not.
     return Device(name, [_PROVIDERS[name]] if name == "cpu" else [_PROVIDERS[name], _PROVIDERS["cpu"]])
 
 
@@ -106,13 +100,9 @@ def default_threads() -> int:
     return max(1, min(count, MOST_THREADS))
 
 
-def check_threads(threads: int | None) -> int:
-    """The number of threads to run, `default_threads` for None; UsageError out of 1 to MOST_THREADS."""
-    if threads is None:
-        return default_threads()
-    if not 1 <= threads <= MOST_THREADS:
-        raise UsageError(f"{threads} threads are out of range", f"give 1 to {MOST_THREADS}")
-    return threads
+def threads_to_run(threads: int | None) -> int:
+    """The threads that an option asks for: `default_threads` for None."""
+    return default_threads() if threads is None else threads
 
 
 class Port(NamedTuple):
@@ -129,13 +119,15 @@ class Graph:
     >>> graph = Graph("velocity.onnx", "cpu", threads=2)
     >>> graph.run({"x": x, "t": t, "z": z})["displacement"]
 
-    Raises ModelError where the file is missing or damaged, DeviceError where the device cannot be had, UsageError for
-    a number of threads out of range.
+    threads: 1 to MOST_THREADS, or None for all that the process may use. Several Python threads may run one graph at
+    the same time. Raises ModelError if the file is missing or damaged, DeviceError if the device does not work.
     """
 
-    def __init__(self, model: Path | str | bytes, device: str | Device = "auto", threads: int | None = None) -> None:
+    def __init__(
+        self, model: Path | str | bytes, device: DeviceName | Device = "auto", threads: int | None = None
+    ) -> None:
         self.device = device if isinstance(device, Device) else resolve_device(device)
-        threads = check_threads(threads)
+        threads = threads_to_run(threads)
         self._what = "an ONNX graph in memory" if isinstance(model, bytes) else str(model)
         try:
             data = model if isinstance(model, bytes) else Path(model).read_bytes()
@@ -145,16 +137,11 @@ class Graph:
             self._session = _session(data, self.device, threads)
         except Exception as error:  # ONNX Runtime's errors share no base class below Exception
             if _is_memory_failure(error):
-                raise MemoryError(_first_line(error)) from error
+                raise MemoryError(first_line(error)) from error
             raise ModelError(
-                f"{self._what} is damaged or needs a newer onnxruntime ({_first_line(error)})",
+                f"{self._what} is damaged or needs a newer onnxruntime ({first_line(error)})",
                 "fetch it again with `restorect models pull`",
             ) from error
-
-    @property
-    def metadata(self) -> dict[str, str]:
-        """The custom key-value pairs stored in the file."""
-        return dict(self._session.get_modelmeta().custom_metadata_map)
 
     @property
     def inputs(self) -> list[str]:
@@ -173,13 +160,13 @@ class Graph:
         return [_port(value) for value in self._session.get_outputs()]
 
     def run(self, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """All outputs by name. Raises MemoryError where memory fails, ModelError for anything else."""
+        """All outputs by name. Raises MemoryError if memory runs out, ModelError for anything else."""
         try:
             results = self._session.run(None, dict(feeds))
         except Exception as error:  # as above
             if _is_memory_failure(error):
-                raise MemoryError(_first_line(error)) from error
-            raise ModelError(f"{self._what} failed while running ({_first_line(error)})") from error
+                raise MemoryError(first_line(error)) from error
+            raise ModelError(f"{self._what} failed while running ({first_line(error)})") from error
         return dict(zip(self.outputs, results, strict=True))
 
 
@@ -197,10 +184,10 @@ def _session(data: bytes, device: Device, threads: int) -> ort.InferenceSession:
     # Measured on the plain U-Net of width 32, onnxruntime 1.31, best of 12, s/MP and what the process grew by.
     #   1024² px, 1 thread:   arena, no memory pattern     0.336   183 MB
     #                         arena, memory pattern        0.340   299 MB   allocates for the whole graph at once
-    #                         no arena                     0.731   287 MB   every tensor's pages are faulted in anew
+    #                         no arena                     0.731   287 MB   faults in the pages of every tensor again
     #                         level EXTENDED, not ALL      0.469   180 MB   lacks the blocked NCHWc layout
     #   1280² px, 2 threads,  no spinning                  0.665            (busy machine: other work on both cores)
-    #                         spinning                     0.929            waits by taking the other's core
+    #                         spinning                     0.929            waits by occupying the other core
     options.enable_cpu_mem_arena = True
     options.enable_mem_pattern = False
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -219,16 +206,11 @@ def _why_unusable(name: str) -> str | None:
         if session.get_providers()[0] != provider:
             return "its driver or libraries are missing or of another version"
         (y,) = session.run(None, {"x": x})
-    except Exception as error:  # whatever a driver does, the answer is a reason
-        return _first_line(error)
+    except Exception as error:  # a driver may raise anything; it becomes the reason
+        return first_line(error)
     return None if np.array_equal(y, 2 * x) else "it computed a wrong result"
 
 
 def _is_memory_failure(error: Exception) -> bool:
     text = str(error).lower()
     return isinstance(error, MemoryError) or any(words in text for words in _MEMORY_WORDS)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:300]

@@ -1,4 +1,4 @@
-"""What the small modules read pictures through: windows of float32 RGB, never a whole float copy."""
+"""Pictures read as windows of float32 RGB, never as a whole float copy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Image = NDArray[np.float32]
 
 
 class ImageSource(Protocol):
-    """A picture that hands out windows; a 48-megapixel file need not exist as floats."""
+    """A picture that is read in windows, so a 48-megapixel file never exists as floats."""
 
     @property
     def height(self) -> int: ...
@@ -30,9 +30,9 @@ class PictureSource(ImageSource, Protocol):
     """A whole picture, which may be transparent in places."""
 
     def coverage(self, y0: int, y1: int) -> Image | None:
-        """How visible each pixel of these rows is, (y1−y0, width) in [0, 1]; None where all are.
+        """How visible each pixel of these rows is, (y1−y0, width) in [0, 1]; None if all are.
 
-        Windows are premultiplied by it; whoever averages a picture divides by it.
+        Windows are premultiplied by it, so an average of a picture must divide by it.
         """
         ...
 

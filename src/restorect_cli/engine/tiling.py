@@ -1,18 +1,18 @@
-"""Restoring a picture window by window, in full-width bands from top to bottom.
+"""Processes a picture window by window, in full-width bands from top to bottom.
 
-    ┌───────── window ─────────┐   halo   seen by the network, its result thrown away: at least its reach,
+    ┌───────── window ─────────┐   halo   seen by the network, its result discarded: at least its reach,
     │ halo                     │          so a tiled pass equals the whole pass
-    │   ┌─────── core ───────┐ │   blend  linear ramp over the border between two cores, for what a network
-    │   │                    │ │          of long but faint reach leaves there
-    │   └────────────────────┘ │   core   what the window is for
+    │   ┌─────── core ───────┐ │   blend  linear ramp over the border between two cores; hides the seams
+    │   │                    │ │          of a network of long but faint reach
+    │   └────────────────────┘ │   core   the pixels that the window is for
     └──────────────────────────┘
 
-Windows of a plan all have one size (ONNX Runtime plans its memory once per shape) and start at multiples of the
-network's size multiple (the phase of its strided convolutions). They may be wider than high or the other way
-round: memory follows the area, and a long side wastes less of it on halos.
+All windows of a plan have one size (ONNX Runtime plans its memory once per shape) and start at multiples of the
+network's size multiple (the phase of its strided convolutions). They need not be square: memory follows the area, and
+a long side wastes less of it on halos.
 
-A picture is never whole in memory: a pass holds one row of windows. Several passes (steps of the flow) run as a
-chain, each pulling rows from the one before, so that K steps cost K passes and not a K-fold halo.
+The whole picture is never in memory: a pass holds one row of windows. Several passes (steps of the flow) run as a
+chain, each pulling rows from the one before, so K steps cost K passes and not a K-fold halo.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Axis:
     """The windows along one axis: window i covers pixels starts[i] … starts[i] + window_px, or to the end."""
 
     size_px: int
-    window_px: int  # the same for all; may reach past the picture, by less than the multiple
+    window_px: int  # of all windows; may reach past the picture, by less than the multiple
     starts: tuple[int, ...]
     blend_px: int  # even
 
@@ -51,14 +51,14 @@ class Axis:
         return border - self.blend_px // 2, border + self.blend_px // 2
 
     def used(self, index: int) -> tuple[int, int]:
-        """The pixels that window `index` has a part in: its core and both ramps."""
+        """The pixels that window `index` contributes to: its core and both ramps."""
         first = self.ramp(index - 1)[0] if index else 0
         return first, self.ramp(index)[1]
 
 
 @dataclass(frozen=True)
 class TilePlan:
-    """Rows and columns of windows; the product of the two is the set of tiles."""
+    """Rows and columns of windows; their product is the set of tiles."""
 
     rows: Axis
     columns: Axis
@@ -69,7 +69,7 @@ class TilePlan:
 
 
 def plan_tiles(height: int, width: int, *, tile_px: int, halo_px: int, blend_px: int, multiple: int) -> TilePlan:
-    """The cheapest plan whose windows hold at most `tile_px`² pixels each, a side at most where that is free.
+    """The cheapest plan whose windows hold at most `tile_px`² pixels each.
 
     `halo_px` is the network's reach. Raises UsageError if `tile_px` leaves no room between two halos.
     """
@@ -118,7 +118,7 @@ def plan_windows(
 
 
 def smallest_tile_px(*, halo_px: int, blend_px: int, multiple: int) -> int:
-    """The smallest `tile_px` that is enough for every picture."""
+    """The smallest `tile_px` that suffices for every picture."""
     return _round_up(2 * halo_px + blend_px, multiple) + multiple
 
 
@@ -140,8 +140,8 @@ def run_tiles(
 ) -> int:
     """Send `source` through `passes` one after the other and emit the result; returns the last tile size used.
 
-    When memory fails, the tile is halved and the work goes on at the first row not yet emitted. Raises
-    MemoryError if it fails with the smallest tile too.
+    If memory runs out, the tile is halved and the work continues at the first row not yet emitted. Raises
+    MemoryError if the smallest tile is still too large.
     """
     smallest = smallest_tile_px(halo_px=halo_px, blend_px=blend_px, multiple=multiple)
     next_row = 0
@@ -153,7 +153,7 @@ def run_tiles(
             for y0, rows in chain_bands(source, plan, passes, next_row):
                 emit(y0, rows)
                 next_row = y0 + len(rows)
-                del rows  # or this band would live on while the next is made
+                del rows  # else this band would stay in memory while the next is made
             return tile_px
         except MemoryError:
             failed_px = min(tile_px, isqrt(plan.window_pixels))
@@ -175,7 +175,7 @@ def bands(source: ImageSource, plan: TilePlan, process: Process, from_row: int =
     """One pass: (y0, finished rows (n, W, 3)) from `from_row` to the last row, without gap or overlap."""
     row_axis = plan.rows
     reaching = (i for i in range(len(row_axis.starts)) if row_axis.ramp(i)[0] > from_row)
-    # One row of windows earlier than needed: its lower ramp is blended into the first row that counts.
+    # Start one row of windows early: its lower ramp is blended into the first row that counts.
     first = max(0, next(reaching) - 1)
     ramp: Image | None = None
     for index in range(first, len(row_axis.starts)):
@@ -192,7 +192,7 @@ def bands(source: ImageSource, plan: TilePlan, process: Process, from_row: int =
 
 
 def pad_to(window: Image, height: int, width: int) -> Image:
-    """`window` grown at its bottom and right: by reflection as far as it goes, then by its edge."""
+    """`window` padded at the bottom and right: by reflection as far as it goes, then by its edge."""
     for axis, size in ((0, height), (1, width)):
         missing = size - window.shape[axis]
         reflected = min(missing, window.shape[axis] - 1)
@@ -204,14 +204,14 @@ def pad_to(window: Image, height: int, width: int) -> Image:
 
 
 def blend_weights(blend_px: int) -> Image:
-    """Weights of the later window along a ramp, shape (blend_px,), rising; the earlier one has one minus these."""
+    """Rising weights of the later window along a ramp, shape (blend_px,); the earlier one has 1 minus these."""
     return ((np.arange(blend_px) + 0.5) / max(1, blend_px)).astype(np.float32)
 
 
 class _Pulled:
-    """The result of a pass as a source; runs the pass just far enough and forgets the rows above the last window.
+    """The result of a pass as a source; runs the pass just far enough and drops the rows above the last window.
 
-    Windows must be asked for from top to bottom, as `bands` does.
+    Windows must be requested from top to bottom, as `bands` does.
     """
 
     def __init__(self, source: ImageSource, plan: TilePlan, process: Process) -> None:
@@ -242,7 +242,7 @@ class _Pulled:
 
 
 def _row_of_windows(source: ImageSource, plan: TilePlan, index: int, process: Process) -> Image:
-    """The rows that one row of windows has a part in, blended from left to right: (bottom − top, W, 3)."""
+    """The rows that one row of windows contributes to, blended from left to right: (bottom − top, W, 3)."""
     rows, columns = plan.rows, plan.columns
     top, bottom = rows.used(index)
     y0 = rows.starts[index]
@@ -264,7 +264,7 @@ def _row_of_windows(source: ImageSource, plan: TilePlan, index: int, process: Pr
 def _blend(earlier: Image, later: Image, *, axis: int, into_earlier: bool = False) -> None:
     """Blend two windows along a ramp, in place in the later one (or the earlier).
 
-    Written as a + w·(b − a): where both agree the result is exactly that value, and tiled equals whole to the bit.
+    Written as a + w·(b − a), so equal values stay exactly equal, and tiled equals whole to the bit.
     """
     weights = blend_weights(earlier.shape[axis]).reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
     blended = earlier + weights * (later - earlier)
@@ -284,7 +284,7 @@ def _count(padded: int, window: int, overlap: int) -> int:
 
 
 def _even_window(padded: int, most: int, overlap: int, multiple: int) -> int:
-    """The smallest window that needs no more windows than `most` does."""
+    """The smallest window size that needs no more windows than `most`."""
     count = _count(padded, most, overlap)
     return _round_up(-(-(padded + (count - 1) * overlap) // count), multiple)
 

@@ -1,4 +1,4 @@
-"""BMP and PPM, which the libvips wheel does not read, through Pillow. Eight bits and no metadata: nothing is lost."""
+"""BMP, which the libvips wheel does not read, through Pillow. Eight bits and no metadata: nothing is lost."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import numpy as np
 
 from ..errors import InputError
 from ..one_line import folded
+from .faults import of_codec
 from .picture import Meta, Picture
 
 
-def decode_bitmap(data: bytes | mmap.mmap, format: str, name: str, check_size: Callable[[int, int], None]) -> Picture:
+def decode_bitmap(data: bytes | mmap.mmap, name: str, check_size: Callable[[int, int], None]) -> Picture:
     """The picture in these bytes; `check_size(width, height)` may refuse it before it is decoded.
 
     Raises InputError.
@@ -24,7 +25,7 @@ def decode_bitmap(data: bytes | mmap.mmap, format: str, name: str, check_size: C
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # check_size has the say
-            image = Image.open(io.BytesIO(data[:]), formats=[format.upper()])
+            image = Image.open(io.BytesIO(data[:]), formats=["BMP"])
             check_size(*image.size)
             stored = image.mode
             if stored not in ("1", "L", "P", "RGB", "RGBA"):
@@ -33,13 +34,11 @@ def decode_bitmap(data: bytes | mmap.mmap, format: str, name: str, check_size: C
     except Image.DecompressionBombError as error:  # Pillow's own limit, 179 megapixels
         raise InputError(f"cannot read {name}, {folded(error)}", "shrink the image or cut it into parts") from None
     except (OSError, SyntaxError, ValueError, ArithmeticError) as error:
-        raise InputError(
-            f"cannot read {name}, the file is damaged or cut short ({folded(error)})", "get a complete copy"
-        ) from None
+        raise of_codec(name, "bmp", data, folded(error)) from None
     samples = samples.reshape(*samples.shape[:2], -1)
     has_alpha = samples.shape[2] == 4
     meta = Meta(
-        format=format,
+        format="bmp",
         width=samples.shape[1],
         height=samples.shape[0],
         bits=8,

@@ -10,13 +10,12 @@ import mmap
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 JPEG_SEGMENT_MAX = 65533  # bytes of payload: the two-byte length counts itself
+ICC_HEADER = b"ICC_PROFILE\0"
 EXIF_HEADER = b"Exif\0\0"
 XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
-PHOTOSHOP_HEADER = b"Photoshop 3.0\0"
-IPTC_RESOURCE = 0x0404
 
 # Luminance table of ITU-T T.81 annex K.1 in zigzag order, which libjpeg scales by the quality.
 # fmt: off
@@ -31,7 +30,7 @@ LUMA: tuple[int, ...] = (
 # --- JPEG ----------------------------------------------------------------------------------------------------------
 
 
-def jpeg_segments(head: bytes) -> Iterator[tuple[int, bytes]]:
+def jpeg_segments(head: bytes | mmap.mmap) -> Iterator[tuple[int, bytes]]:
     """(marker, payload) of the segments before the pixels, as far as `head` reaches."""
     at = 2
     while at + 4 <= len(head) and head[at] == 0xFF:
@@ -73,53 +72,40 @@ def _luma(quality: int) -> list[int]:
     return [min(max((v * scale + 50) // 100, 1), 255) for v in LUMA]
 
 
-def iptc_from_photoshop(block: bytes) -> bytes | None:
-    """IPTC-IIM records out of a JPEG's Photoshop segment; its other resources (a thumbnail, a second EXIF) are left."""
-    at = len(PHOTOSHOP_HEADER) if block.startswith(PHOTOSHOP_HEADER) else 0
-    while at + 12 <= len(block) and block[at : at + 4] == b"8BIM":
-        (kind,) = struct.unpack_from(">H", block, at + 4)
-        at += 6 + (block[at + 6] + 2) // 2 * 2  # the name, its length byte included, is padded to even
-        if at + 4 > len(block):
-            return None
-        (size,) = struct.unpack_from(">I", block, at)
-        if kind == IPTC_RESOURCE:
-            return block[at + 4 : at + 4 + size]
-        at += 4 + size + size % 2
-    return None
-
-
 def with_jpeg_metadata(
-    file: bytes, exif: bytes | None, xmp: bytes | None, iptc: bytes | None, dpi: tuple[float, float] | None
+    file: bytes,
+    exif: bytes | None,
+    xmp: bytes | None,
+    more: Iterable[tuple[int, bytes]],
+    dpi: tuple[float, float] | None,
 ) -> bytes:
-    """The JPEG file with EXIF, XMP, IPTC and the JFIF density (1:1 without unit where `dpi` is None) set."""
+    """The JPEG file with EXIF, XMP, `more` segments (marker, payload) and the JFIF density (1:1 without one) set."""
     unit, x, y = (1, *(min(max(round(d), 1), 65535) for d in dpi)) if dpi else (0, 1, 1)
     head, rest = file[:2], file[2:]
     if rest[:2] == b"\xff\xe0" and rest[4:9] == b"JFIF\0":  # the encoder's own, whose density is made up
         rest = rest[2 + struct.unpack_from(">H", rest, 2)[0] :]
-    head += _jpeg_segment(0xE0, b"JFIF\0\1\1" + struct.pack(">BHHBB", unit, x, y, 0, 0))
+    head += jpeg_segment(0xE0, b"JFIF\0\1\1" + struct.pack(">BHHBB", unit, x, y, 0, 0))
     if exif:
-        head += _jpeg_segment(0xE1, EXIF_HEADER + exif)
+        head += jpeg_segment(0xE1, EXIF_HEADER + exif)
     if xmp:
-        head += _jpeg_segment(0xE1, XMP_HEADER + xmp)
-    if iptc:
-        resource = b"8BIM" + struct.pack(">HHI", IPTC_RESOURCE, 0, len(iptc)) + iptc + b"\0" * (len(iptc) % 2)
-        head += _jpeg_segment(0xED, PHOTOSHOP_HEADER + resource)
-    return head + rest
+        head += jpeg_segment(0xE1, XMP_HEADER + xmp)
+    return head + b"".join(jpeg_segment(marker, payload) for marker, payload in more) + rest
 
 
-def fits_jpeg(exif: bytes | None, xmp: bytes | None, iptc: bytes | None) -> list[str]:
-    """Names of the blocks that are too large for a JPEG segment."""
-    blocks = {"EXIF": (exif, 6), "XMP": (xmp, len(XMP_HEADER)), "IPTC": (iptc, len(PHOTOSHOP_HEADER) + 13)}
-    return [name for name, (block, extra) in blocks.items() if block and len(block) + extra > JPEG_SEGMENT_MAX]
+def exif_fits_jpeg(exif: bytes | None) -> bool:
+    """Whether the block goes into one segment, the only one that it may have."""
+    return exif is None or len(exif) + len(EXIF_HEADER) <= JPEG_SEGMENT_MAX
 
 
-def _jpeg_segment(marker: int, payload: bytes) -> bytes:
+def jpeg_segment(marker: int, payload: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, marker, len(payload) + 2) + payload
 
 
 # --- PNG -----------------------------------------------------------------------------------------------------------
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+RAW_PROFILE = b"Raw profile type "
+RAW_PROFILES = (b"exif", b"APP1", b"xmp", b"iptc", b"8bim")
 PNG_XMP = b"XML:com.adobe.xmp\0\0\0\0\0"  # keyword, no compression, no language, no translated keyword
 
 
@@ -144,9 +130,10 @@ def png_dpi(head: bytes) -> tuple[float, float] | None:
 
 
 def png_has_text(file: bytes | mmap.mmap) -> bool:
-    """Whether there are text chunks other than XMP."""
+    """Whether there are text chunks other than XMP and the metadata that some programs store as text."""
     texts = ((kind, at) for kind, at, _ in png_chunks(file) if kind in (b"tEXt", b"zTXt", b"iTXt"))
-    return any(file[at : at + len(PNG_XMP)] != PNG_XMP for _, at in texts)
+    kept = (PNG_XMP, *(RAW_PROFILE + name + b"\0" for name in RAW_PROFILES))
+    return any(not file[at : at + 40].startswith(kept) for _, at in texts)
 
 
 def png_frames(head: bytes) -> int:
@@ -169,13 +156,13 @@ def with_png_metadata(
     The profile goes in here because libpng refuses to write ones with slips that every other program overlooks.
     """
     end = 8 + 12 + 13  # signature and IHDR
-    extra = _png_chunk(b"iCCP", b"icc\0\0" + zlib.compress(icc)) if icc else b""
+    extra = png_chunk(b"iCCP", b"icc\0\0" + zlib.compress(icc)) if icc else b""
     if dpi:
-        extra += _png_chunk(b"pHYs", struct.pack(">IIB", *(max(round(d / 0.0254), 1) for d in dpi), 1))
+        extra += png_chunk(b"pHYs", struct.pack(">IIB", *(max(round(d / 0.0254), 1) for d in dpi), 1))
     if exif:
-        extra += _png_chunk(b"eXIf", exif)
+        extra += png_chunk(b"eXIf", exif)
     if xmp:
-        extra += _png_chunk(b"iTXt", PNG_XMP + xmp)
+        extra += png_chunk(b"iTXt", PNG_XMP + xmp)
     kept, at = [file[:end]], end
     while at + 8 <= len(file):
         size, kind = struct.unpack_from(">I4s", file, at)
@@ -187,7 +174,7 @@ def with_png_metadata(
     return b"".join([*kept, extra, file[at:]])
 
 
-def _png_chunk(kind: bytes, data: bytes) -> bytes:
+def png_chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 

@@ -6,20 +6,23 @@ that is taken apart and written anew leaves them pointing at nothing. Layout: TI
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import struct
 from dataclasses import dataclass
 
 Block = bytes | bytearray | mmap.mmap
 
-TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+NUMBERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
+BIG_TYPES = (16, 17, 18)  # of BigTIFF alone
+HEADERS = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True), b"MM\0+": (">", True)}
 
 ORIENTATION = 0x0112
 EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
 THUMBNAIL_OFFSET, THUMBNAIL_BYTES = 0x0201, 0x0202
 SIZES_THAT_TURN = ((0x0100, 0x0101), (0xA002, 0xA003))  # width and height, of the image and of the EXIF pixel area
-IPTC = 0x83BB
-LAB_KINDS = (8, 9, 10)  # values of PhotometricInterpretation: CIELab, ICCLab, ITULab
+IPTC, PHOTOSHOP = 0x83BB, 0x8649
 
 # What describes the photograph in a TIFF's first directory; the other tags describe how the file stores its pixels.
 DESCRIPTIVE = frozenset(
@@ -46,55 +49,71 @@ class Entry:
 
 def byte_order(block: Block) -> str:
     """`<` or `>` for struct. Raises ValueError where this is no TIFF structure."""
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(bytes(block[:4]))
-    if order is None or len(block) < 8:
+    return _layout(block)[0]
+
+
+def _layout(block: Block) -> tuple[str, bool]:
+    """Byte order, and whether this is a BigTIFF. Raises ValueError where it is no TIFF structure."""
+    layout = HEADERS.get(bytes(block[:4]))
+    if layout is None or len(block) < (16 if layout[1] else 8):
         raise ValueError("not a TIFF structure")
-    return order
+    return layout
 
 
 def first_offset(block: Block) -> int:
-    return int(struct.unpack_from(byte_order(block) + "I", block, 4)[0])
+    order, is_big = _layout(block)
+    return int(struct.unpack_from(order + ("Q" if is_big else "I"), block, 8 if is_big else 4)[0])
 
 
 def entries(block: Block, offset: int) -> list[Entry]:
     """Fields of the directory at `offset`, those that point outside the block left out. Raises ValueError."""
-    order = byte_order(block)
-    if not 8 <= offset <= len(block) - 2:
+    order, is_big = _layout(block)
+    head, entry, inline = ("Q", "HHQ", 8) if is_big else ("H", "HHI", 4)
+    pointer = "Q" if is_big else "I"
+    table = offset + struct.calcsize(order + head)
+    size_each = struct.calcsize(order + entry) + inline
+    if not 8 <= offset <= len(block) - (table - offset):
         raise ValueError("directory outside the block")
-    (count,) = struct.unpack_from(order + "H", block, offset)
-    if count > MAX_ENTRIES or offset + 2 + 12 * count > len(block):
+    (count,) = struct.unpack_from(order + head, block, offset)
+    if count > MAX_ENTRIES or table + size_each * count > len(block):
         raise ValueError("directory runs past the block")
     found = []
-    for position in range(offset + 2, offset + 2 + 12 * count, 12):
-        tag, kind, number = struct.unpack_from(order + "HHI", block, position)
-        size = number * TYPE_BYTES.get(kind, 1)
-        value = position + 8 if size <= 4 else struct.unpack_from(order + "I", block, position + 8)[0]
+    for position in range(table, table + size_each * count, size_each):
+        tag, kind, number = struct.unpack_from(order + entry, block, position)
+        size, inside = number * TYPE_BYTES.get(kind, 1), position + size_each - inline
+        value = inside if size <= inline else struct.unpack_from(order + pointer, block, inside)[0]
         if value + size <= len(block):
             found.append(Entry(position, tag, kind, number, value))
     return found
 
 
-def prepare(exif: bytes, turned: bool) -> bytes | None:
-    """The block for an upright picture: orientation 1, sizes swapped if it was turned, the old thumbnail gone.
+def prepare(exif: bytes, turned: bool) -> tuple[bytes | None, tuple[str, ...]]:
+    """The block for an upright picture, and notes: orientation 1, sizes swapped if turned, the old thumbnail gone.
 
-    The thumbnail shows the unrestored picture. None where the block cannot be understood: what it says about the
-    orientation could then be wrong.
+    The thumbnail shows the unrestored picture. One field that cannot be understood is left out alone. None for a
+    block that has no directory: what it says about the orientation could then be wrong.
     """
-    block = bytearray(exif.removeprefix(b"Exif\0\0"))
+    block, notes = bytearray(exif.removeprefix(b"Exif\0\0")), []
     try:
-        fields = entries(block, first_offset(block))
-        for field in fields:
-            if field.tag == ORIENTATION:
+        if _layout(block)[1]:
+            raise ValueError("a BigTIFF is no EXIF block")
+        first = first_offset(block)
+        for field in [e for e in entries(block, first) if e.tag == ORIENTATION]:
+            try:
                 _write_number(block, field, 1)
+            except ValueError:
+                _remove(block, first, ORIENTATION)
+                notes.append("the EXIF field Orientation is damaged and was left out")
+        fields = entries(block, first)
         if turned:
             _swap_sizes(block, fields + _sub_entries(block, fields, EXIF_IFD))
         _drop_thumbnail(block)
     except (ValueError, struct.error):
-        return None
-    return bytes(block)
+        return None, ("the EXIF block is damaged and was left out",)
+    return bytes(block), tuple(notes)
 
 
-def resolution(exif: bytes) -> tuple[float, float] | None:
+def resolution(exif: Block) -> tuple[float, float] | None:
     """Pixels per inch, horizontal and vertical, as the block says; None where it does not, or not sensibly."""
     order = byte_order(exif)
     found = {e.tag: e for e in entries(exif, first_offset(exif))}
@@ -161,7 +180,7 @@ class Field:
 
 
 def from_tiff(file: Block) -> bytes | None:
-    """EXIF block of a (classic) TIFF file, its maker notes included; None where it has nothing descriptive."""
+    """EXIF block of a TIFF file, its maker notes included; None where it has nothing descriptive."""
     try:
         tree = _read_tree(file)
     except (ValueError, struct.error):
@@ -174,31 +193,64 @@ def from_tiff(file: Block) -> bytes | None:
 
 
 def iptc_from_tiff(file: Block) -> bytes | None:
-    """IPTC-IIM records of a (classic) TIFF file."""
+    """IPTC-IIM records of a TIFF file."""
+    return _bytes_of(file, IPTC)
+
+
+def photoshop_from_tiff(file: Block) -> bytes | None:
+    """Photoshop's image resources of a TIFF file."""
+    return _bytes_of(file, PHOTOSHOP)
+
+
+def _bytes_of(file: Block, tag: int) -> bytes | None:
     try:
-        found = [e for e in entries(file, first_offset(file)) if e.tag == IPTC]
+        found = [e for e in entries(file, first_offset(file)) if e.tag == tag]
     except (ValueError, struct.error):
         return None
     return bytes(file[found[0].value : found[0].value + found[0].size]) if found else None
 
 
-def photometric(file: Block) -> int | None:
-    """PhotometricInterpretation of a (classic) TIFF file: what its samples stand for."""
+def number(file: Block, tag: int) -> int | None:
+    """The first value of a field of whole numbers in a TIFF file's first directory; None where it has none."""
     try:
-        return next((_number(file, e) for e in entries(file, first_offset(file)) if e.tag == 0x0106), None)
+        return next((_number(file, e) for e in entries(file, first_offset(file)) if e.tag == tag), None)
     except (ValueError, struct.error):
         return None
 
 
-def attach_to_tiff(file: bytes, exif: bytes | None, iptc: bytes | None) -> bytes:
-    """The TIFF file with the descriptive fields, the EXIF and GPS directories and the IPTC records added.
+def numbers(file: Block, tag: int) -> tuple[int, ...]:
+    """All values of a field of whole numbers in a TIFF file's first directory; empty where it has none."""
+    try:
+        field = next((e for e in entries(file, first_offset(file)) if e.tag == tag and e.type in NUMBERS), None)
+        code = None if field is None else f"{byte_order(file)}{field.count}{NUMBERS[field.type]}"
+        return () if field is None or code is None else struct.unpack_from(code, file, field.value)
+    except (ValueError, struct.error):
+        return ()
+
+
+def rationals(file: Block, tag: int) -> tuple[float, ...]:
+    """The values of a field of fractions in a TIFF file's first directory; empty where it has none."""
+    try:
+        field = next((e for e in entries(file, first_offset(file)) if e.tag == tag and e.type in (5, 10)), None)
+        if field is None:
+            return ()
+        code = byte_order(file) + str(2 * field.count) + ("I" if field.type == 5 else "i")
+        parts = struct.unpack_from(code, file, field.value)
+        return tuple(top / bottom for top, bottom in zip(parts[0::2], parts[1::2], strict=True))
+    except (ValueError, ZeroDivisionError, struct.error):
+        return ()
+
+
+def attach_to_tiff(file: bytes, exif: bytes | None, iptc: bytes | None, photoshop: bytes | None = None) -> bytes:
+    """The TIFF file with descriptive fields, EXIF and GPS directories, IPTC records and Photoshop resources added.
 
     A new first directory is appended that repeats the file's own fields and holds these too.
     """
     order = byte_order(file)
     tree: dict[int, list[Field]] = _read_tree(exif) if exif else {0: []}
-    if iptc:
-        tree[0] = [*tree[0], Field(IPTC, 7, len(iptc), iptc, order)]
+    for tag, data in ((IPTC, iptc), (PHOTOSHOP, photoshop)):
+        if data:
+            tree[0] = [*tree[0], Field(tag, 7 if tag == IPTC else 1, len(data), data, order)]
     return _with_new_first(file, tree, [cell for cell in _own_entries(file) if cell[0] not in (EXIF_IFD, GPS_IFD)])
 
 
@@ -227,11 +279,15 @@ def _read_tree(block: Block) -> dict[int, list[Field]]:
     inner = _sub_entries(block, first, EXIF_IFD)
     pointers = (EXIF_IFD, GPS_IFD, INTEROP_IFD)
     return {
-        0: [field(e) for e in first if e.tag in DESCRIPTIVE and e.type in TYPE_BYTES],
-        EXIF_IFD: [field(e) for e in inner if e.tag not in pointers and e.type in TYPE_BYTES],
-        INTEROP_IFD: [field(e) for e in _sub_entries(block, inner, INTEROP_IFD) if e.type in TYPE_BYTES],
-        GPS_IFD: [field(e) for e in _sub_entries(block, first, GPS_IFD) if e.type in TYPE_BYTES],
+        0: [field(e) for e in first if e.tag in DESCRIPTIVE and _is_classic(e)],
+        EXIF_IFD: [field(e) for e in inner if e.tag not in pointers and _is_classic(e)],
+        INTEROP_IFD: [field(e) for e in _sub_entries(block, inner, INTEROP_IFD) if _is_classic(e)],
+        GPS_IFD: [field(e) for e in _sub_entries(block, first, GPS_IFD) if _is_classic(e)],
     }
+
+
+def _is_classic(entry: Entry) -> bool:
+    return entry.type in TYPE_BYTES and entry.type not in BIG_TYPES
 
 
 def _directories(tree: dict[int, list[Field]], order: str, start: int, own: list[tuple[int, bytes]]) -> bytes:
@@ -284,7 +340,7 @@ def _patch(out: bytearray, order: str, directory: int, tag: int, target: int) ->
 
 
 def _number(block: Block, field: Entry) -> int:
-    code = {1: "B", 3: "H", 4: "I", 13: "I"}.get(field.type)
+    code = NUMBERS.get(field.type)
     if code is None or field.count < 1:
         raise ValueError("not a whole number")
     return int(struct.unpack_from(byte_order(block) + code, block, field.value)[0])
@@ -311,9 +367,9 @@ def _sub_entries(block: Block, fields: list[Entry], tag: int) -> list[Entry]:
 def _swap_sizes(block: bytearray, fields: list[Entry]) -> None:
     by_tag = {field.tag: field for field in fields}
     for wide, high in SIZES_THAT_TURN:
-        if wide in by_tag and high in by_tag:
-            width, height = _number(block, by_tag[wide]), _number(block, by_tag[high])
-            if by_tag[wide].type == by_tag[high].type:
+        if wide in by_tag and high in by_tag and by_tag[wide].type == by_tag[high].type:
+            with contextlib.suppress(ValueError):  # of another type than a size can be: as wrong turned as not
+                width, height = _number(block, by_tag[wide]), _number(block, by_tag[high])
                 _write_number(block, by_tag[wide], height)
                 _write_number(block, by_tag[high], width)
 
@@ -359,8 +415,14 @@ def _drop_gps(block: bytearray, directory: int) -> None:
             block[at : at + 2] = b"\0\0"
         except ValueError:
             pass  # it points at nothing, so there is no position to overwrite; the pointer itself goes below
-        # close the gap: the entries behind it and the link to the next directory move up
-        position = field.position
-        block[position : end - 12] = block[position + 12 : end]
-        block[end - 12 : end] = bytes(12)
-        struct.pack_into(order + "H", block, directory, count - 1)
+        _remove(block, directory, GPS_IFD)
+
+
+def _remove(block: bytearray, directory: int, tag: int) -> None:
+    """Take the first field of this tag out: the entries behind it and the link to the next directory move up."""
+    order = byte_order(block)
+    (count,) = struct.unpack_from(order + "H", block, directory)
+    end = min(directory + 2 + 12 * count + 4, len(block))  # some writers leave the link out
+    position = next(e.position for e in entries(block, directory) if e.tag == tag)
+    block[position:end] = block[position + 12 : end] + bytes(12)
+    struct.pack_into(order + "H", block, directory, count - 1)

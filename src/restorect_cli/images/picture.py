@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import OutputError, UsageError
-from ..names import FORMATS, WRITABLE
+from ..names import FORMATS, WRITABLE, Depth, Format, Strip
 
 Pixels = NDArray[Any]  # uint8, uint16 or float32
 
@@ -25,6 +25,15 @@ DEPTHS: dict[str, tuple[int, ...]] = {
 
 DTYPES: dict[int, type[np.uint8] | type[np.uint16] | type[np.float32]] = {8: np.uint8, 16: np.uint16, 32: np.float32}
 FULL_SCALE: dict[int, int] = {8: 255, 16: 65535}
+
+
+@dataclass(frozen=True)
+class GainMap:
+    """How much brighter an HDR screen shows each place of a picture; see gainmap."""
+
+    file: bytes  # a JPEG with the metadata that says how to use it; upright
+    xmp_version: str | None  # hdrgm:Version of the picture's own XMP, by which Ultra HDR is recognised
+    iso: bytes | None  # the picture's own ISO 21496-1 block: the versions
 
 
 @dataclass(frozen=True)
@@ -43,18 +52,24 @@ class Meta:
 
     # carried into the result
     icc: bytes | None = None  # a profile that was proved to work on these pixels
+    has_own_icc: bool = False  # the file's; otherwise `icc` was made from what follows
+    cicp: tuple[int, int] | None = None  # primaries and transfer of H.273
+    png_colour: bytes = b""  # gAMA, cHRM and sRGB chunks of a PNG
     exif: bytes | None = None  # TIFF structure without the b"Exif\0\0" prefix; upright, no thumbnail
     xmp: bytes | None = None
-    iptc: bytes | None = None  # IPTC-IIM records (captions, keywords); JPEG and TIFF hold them
+    iptc: bytes | None = None  # IPTC-IIM records (captions, keywords); JPEG, TIFF and PNG hold them
+    photoshop: bytes | None = None  # Photoshop's image resources but for IPTC and those that no longer hold
     dpi: tuple[float, float] | None = None  # horizontal, vertical; None where the file says nothing
 
     # how the source was packed
     has_text: bool = False  # a PNG's text chunks, which are not carried into the result
     jpeg_quality: int | None = None  # 1..100, estimated from the quantisation table
-    jpeg_subsampled: bool | None = None  # True 4:2:0, False 4:4:4
+    jpeg_sampling: tuple[int, int] | None = None  # pixels, across and down, for a sample of colour: (2, 1) is 4:2:2
     is_lossless: bool = True  # False for JPEG, AVIF and lossy WebP
 
     frames: int = 1  # of an animation, or pages; only the first is read
+    gain_map: GainMap | None = None  # of a JPEG, which alone can be written with one
+    left_out: tuple[str, ...] = ()  # what else the file holds and no result will: "the video of a motion photo", …
     notes: tuple[str, ...] = ()  # warnings for the user, one sentence each
 
 
@@ -68,14 +83,23 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class ReadOptions:
+    """How to read what can be read in more than one way."""
+
+    accept_truncated: bool = False  # a JPEG that lacks its end: take the rows that are there
+    half_size: bool = False  # RAW files at half their width and height, for previews
+
+
+@dataclass(frozen=True)
 class WriteOptions:
     """How to write. The neutral defaults keep what the source had."""
 
-    format: str | None = None  # one of WRITABLE; None: by the target's extension, else the source's
-    quality: int | None = None  # 1..100, 100 is lossless for WebP and AVIF; None: as the source, see encoding
-    depth: Literal[8, 16] | None = None  # None: the source's, as far as the format holds it
-    strip: Literal["none", "gps", "all"] = "none"  # "all" keeps only the colour profile
+    format: Format | None = None  # None: by the target's extension, else the source's
+    quality: int | None = None  # 1..100, 100 is lossless for WebP and AVIF; None: as the source, see `writing`
+    depth: Depth | None = None  # None: the source's, as far as the format holds it
+    strip: Strip = "none"  # "all" keeps only the colour profile
     overwrite: bool = False
+    keep_times: bool = False  # the result gets the source's times, see files.keep_times
 
     def __post_init__(self) -> None:
         if self.format is not None and self.format not in WRITABLE:
@@ -88,7 +112,7 @@ class WriteOptions:
             raise UsageError(
                 f"{self.format.upper()} cannot hold {self.depth} bits per channel", "use png, tiff or avif, or depth 8"
             )
-        if self.strip not in ("none", "gps", "all"):
+        if self.strip not in get_args(Strip):
             raise UsageError(f"cannot strip {self.strip!r}", "use gps or all")
 
 

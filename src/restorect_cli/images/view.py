@@ -6,7 +6,8 @@ only the *change* travels back:
     out = x + P(restored) − P(x_srgb)        P: sRGB → the file's profile
 
 An identity network therefore returns the file's own pixels, in every depth and profile. Grey goes in as three equal
-channels, and the mean of their changes comes back. Where there is alpha the network sees the picture premultiplied
+channels, and the mean of their changes comes back; so does a grey picture that is stored as RGB, which a network would
+tint. Where there is alpha the network sees the picture premultiplied
 (over black: what an invisible pixel holds is arbitrary and must not leak into its neighbours); the change is divided
 by alpha on the way back, and invisible pixels stay as they are. Alpha itself is never changed.
 
@@ -25,6 +26,7 @@ from .icc import Profile
 from .picture import DTYPES, Picture, Pixels, to_depth
 
 ROWS_AT_ONCE_PX = 1 << 20  # apply() works on about a megapixel at a time: 12 MB per float copy
+GREY_ROWS = 64
 
 # Blended tiles differ from the untiled result by about 1e-7. Divided by a small alpha that would become visible, so
 # smaller changes count as none; one step of 16 bits is 1.5e-5.
@@ -49,6 +51,7 @@ class WorkingView:
         self._bits = depth or picture.meta.bits
         self._out = np.empty(picture.pixels.shape, DTYPES[self._bits])
         self._is_done = np.zeros(self.height, bool)
+        self._is_grey_rgb: bool | None = None  # looked for when the first change comes back
         icc, bands = picture.meta.icc, picture.pixels.shape[2]
         profile = Profile(icc, bands) if icc else None
         self._profile = None if profile is None or profile.is_srgb else profile
@@ -106,9 +109,12 @@ class WorkingView:
     def _apply(self, y0: int, restored: NDArray[np.float32]) -> None:
         y1 = y0 + len(restored)
         samples = self._picture.pixels[y0:y1]
+        if self._is_grey_rgb is None:
+            self._is_grey_rgb = is_grey_rgb(self._picture.pixels)
         is_plain = self._profile is None and self._picture.alpha is None and samples.dtype != np.float32
         if is_plain:  # x + (restored − x) rounds to the same number as restored
-            own = restored if samples.shape[2] == 3 else restored.mean(axis=2, keepdims=True, dtype=np.float32)
+            is_colour = samples.shape[2] == 3 and not self._is_grey_rgb
+            own = restored if is_colour else restored.mean(axis=2, keepdims=True, dtype=np.float32)
         else:
             own = self._changed(samples, y0, restored)
         self._out[y0:y1] = to_depth(own, self._bits)
@@ -129,5 +135,18 @@ class WorkingView:
             change = self._profile.from_srgb(srgb + change) - self._profile.from_srgb(srgb)
         elif samples.shape[2] == 1:
             change = change.mean(axis=2, keepdims=True, dtype=np.float32)
+        if self._is_grey_rgb:
+            change = change.mean(axis=2, keepdims=True, dtype=np.float32)
         changed: NDArray[np.float32] = to_depth(samples, 32) + change
         return changed
+
+
+def is_grey_rgb(pixels: Pixels) -> bool:
+    """Whether red, green and blue are the same in every pixel of H×W×3; usually the first rows say no."""
+    if pixels.shape[2] != 3:
+        return False
+    for y in range(0, len(pixels), GREY_ROWS):
+        red, green, blue = np.moveaxis(pixels[y : y + GREY_ROWS], 2, 0)
+        if not (np.array_equal(red, green) and np.array_equal(red, blue)):
+            return False
+    return True

@@ -1,26 +1,22 @@
-"""Pictures to files: what each format holds, how it is packed, and a write that is whole or not there at all."""
+"""Pictures to files: what each format holds and how it is packed."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import os
-import stat
 import struct
-import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
 
-from ..errors import DiskFullError, OutputError
+from ..atomic import check_target, write_file
+from ..errors import OutputError
 from ..one_line import folded
-from . import containers, exif
+from . import cicp, containers, exif, gainmap, jpeg_sampling, photoshop
+from . import xmp as extended_xmp
 from .picture import DEPTHS, Meta, Picture, Pixels, WriteOptions, output_bits, output_format, to_depth
-from .vips import pyvips, to_vips
+from .png_profiles import iptc_chunk
+from .vips import from_vips, pyvips, to_vips
 
 # Without a source quality to keep. 92 is where the loss of a JPEG drowns in what a restoration is good for; AVIF and
 # WebP count differently, these give about the same PSNR. A source of lower quality than the floor is not followed
@@ -31,8 +27,6 @@ MAX_SIDE_PX = {"jpeg": 65500, "webp": 16383, "avif": 16384}  # of libjpeg; of th
 AVIF_EFFORT = 2  # 1.5 s per megapixel on a busy core; the default, 4, takes 6 for files 6 % smaller
 WHITE = 255
 
-_ASKING = Lock()
-
 
 @dataclass(frozen=True)
 class _Carried:
@@ -42,6 +36,7 @@ class _Carried:
     exif: bytes | None
     xmp: bytes | None
     iptc: bytes | None
+    photoshop: bytes | None
     dpi: tuple[float, float] | None
 
 
@@ -90,14 +85,24 @@ def write_notes(meta: Meta, options: WriteOptions, path: Path | None = None) -> 
         notes.append(f"{format.upper()} holds {held} bits per channel, the source has {meta.bits}")
     if format == "avif" and output_bits(meta.bits, options.depth, format) == 16 and meta.sample_bits > 12:
         notes.append("AVIF stores 12 of the 16 bits per channel")
+    if meta.gain_map is not None and format != "jpeg":
+        notes.append(f"{format.upper()} is written without the HDR gain map of the source")
     if meta.is_grey and meta.icc and format in ("webp", "avif") and options.strip != "all":
         notes.append(f"{format.upper()} has no grey: the grey colour profile was left out")
+    if meta.icc and (meta.cicp or meta.png_colour) and not meta.has_own_icc and format != "png":
+        notes.append("the colours, which the file tells without a profile, were written as an ICC profile")
     carried = _carried(meta, options)
-    if format == "jpeg":
-        for name in containers.fits_jpeg(carried.exif, carried.xmp, carried.iptc):
-            notes.append(f"the {name} block is too large for a JPEG and was left out")
-    if carried.iptc and format not in ("jpeg", "tiff"):
+    if format in ("jpeg", "avif") and not containers.exif_fits_jpeg(carried.exif):
+        kind = "a JPEG" if format == "jpeg" else "the AVIF encoder"
+        notes.append(f"the EXIF block is too large for {kind} and was left out")
+    if format == "jpeg" and carried.xmp and _divided_xmp(meta, carried.xmp) is None:
+        notes.append("the XMP block is too large for a JPEG, cannot be divided and was left out")
+    if carried.iptc and format in ("webp", "avif"):
         notes.append(f"{format.upper()} has no place for IPTC captions: they were left out")
+    if carried.photoshop and format in ("webp", "avif"):
+        notes.append(
+            f"{format.upper()} has no place for Photoshop's resources (paths and the like): they were left out"
+        )
     if meta.has_text and options.strip != "all":
         notes.append("the text chunks of the PNG (comments, settings of a program) were left out")
     if options.strip == "gps" and meta.xmp and carried.xmp is None:
@@ -112,124 +117,16 @@ def write(
     *,
     temporary_prefix: str = ".restorect-",
 ) -> None:
-    """Write the picture to `path`, whole or not at all; the temporary file's name begins as told and ends in .part.
+    """Write the picture to `path`, whole or not at all, as `atomic.write_file` does.
 
-    The bytes go to a temporary file in the same folder, are forced to the disk, and take the name in one step. A file
-    that is already there is replaced only with `options.overwrite`, also where it appears at the last moment.
+    A file that is already there is replaced only with `options.overwrite`, even if it appears at the last moment.
 
     Raises OutputError; nothing is left behind then.
     """
     options, path = options or WriteOptions(), Path(path)
     check_target(path, options.overwrite)  # before the encoding, which may take a while
     data = encode(picture, options, path)
-    if options.overwrite:
-        path = Path(os.path.realpath(path))  # of a link the file it stands for is replaced, not the link
-    try:
-        descriptor, temporary = tempfile.mkstemp(prefix=temporary_prefix, suffix=".part", dir=path.parent)
-    except OSError as error:
-        raise _write_error(path, error) from None
-    try:
-        try:
-            _write_all(descriptor, data)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.chmod(temporary, _mode(path))
-        if options.overwrite:
-            os.replace(temporary, path)
-        else:
-            _rename_new(temporary, path)
-    except OSError as error:
-        raise _write_error(path, error) from None
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-
-
-def check_target(path: Path, overwrite: bool) -> None:
-    """Find out before the work, not after it, that the result has no place to go. Writing itself cannot be raced.
-
-    Raises OutputError.
-    """
-    try:
-        named, file = _status(os.lstat, path), _status(os.stat, path)  # a link to nothing has only the first
-    except (OSError, ValueError) as error:
-        raise _write_error(path, error) from None
-    if file and stat.S_ISDIR(file.st_mode):
-        raise OutputError(f"cannot write {path}, it is a folder", "name a file in it")
-    if file and not stat.S_ISREG(file.st_mode):
-        raise OutputError(f"cannot write {path}, it is not a regular file", "name a file, or - for standard output")
-    if named and not overwrite:
-        raise _exists(path)
-    folder = Path(os.path.realpath(path) if overwrite else path).parent
-    if not folder.is_dir():
-        raise _no_folder(path, folder)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"cannot write {path}, no permission to write into the folder {folder}", "choose another one")
-
-
-def _status(look: Callable[[Path], os.stat_result], path: Path) -> os.stat_result | None:
-    try:
-        return look(path)
-    except FileNotFoundError:
-        return None
-
-
-def _exists(path: Path) -> OutputError:
-    return OutputError(f"{path} exists already", "choose another name, or allow overwriting (--overwrite)")
-
-
-def _no_folder(path: Path, folder: Path) -> OutputError:
-    return OutputError(f"cannot write {path}, the folder {folder} is not there", "make it, or check the name")
-
-
-def _write_error(path: Path, error: OSError | ValueError) -> OutputError:
-    if isinstance(error, FileExistsError):
-        return _exists(path)
-    if isinstance(error, FileNotFoundError):
-        return _no_folder(path, path.parent)
-    what = getattr(error, "strerror", None) or str(error)
-    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFullError(f"cannot write {path}, {what}", "make room on the disk")
-    return OutputError(f"cannot write {path}, {what}", "check the folder's permissions and the free space")
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:  # os.write may take less than it is given
-        rest = rest[os.write(descriptor, rest[: 1 << 24]) :]
-
-
-def _mode(path: Path) -> int:
-    """Permissions for the result: those of the file it replaces, else what any new file gets."""
-    with contextlib.suppress(FileNotFoundError):
-        return stat.S_IMODE(path.stat().st_mode)
-    return 0o666 & ~_umask()
-
-
-def _umask() -> int:
-    """Asking means setting it, for all threads; so they ask one after the other."""
-    with _ASKING:
-        mask = os.umask(0o077)
-        os.umask(mask)
-    return mask
-
-
-def _rename_new(temporary: str, path: Path) -> None:
-    """Give the temporary file its name. Raises FileExistsError where that name was taken in the meantime."""
-    if os.name == "nt":
-        os.rename(temporary, path)  # refuses an existing name there
-        return
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        raise
-    except OSError as error:  # a file system without hard links; to reserve the name would show an empty file under it
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        if os.path.lexists(path):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(path)) from None
-        os.replace(temporary, path)
+    write_file(path, data, overwrite=options.overwrite, temporary_prefix=temporary_prefix)
 
 
 # --- what goes in --------------------------------------------------------------------------------------------------
@@ -237,7 +134,7 @@ def _rename_new(temporary: str, path: Path) -> None:
 
 def _carried(meta: Meta, options: WriteOptions) -> _Carried:
     if options.strip == "all":
-        return _Carried(meta.icc, None, None, None, None)
+        return _Carried(meta.icc, None, None, None, None, None)
     block, xmp = meta.exif, meta.xmp
     if options.strip == "gps":
         xmp = containers.xmp_without_gps(xmp) if xmp else None
@@ -245,7 +142,7 @@ def _carried(meta: Meta, options: WriteOptions) -> _Carried:
             block = exif.without_gps(block) if block else None
         except (ValueError, struct.error):
             block = None  # better no EXIF than a position that was to go
-    return _Carried(meta.icc, block, xmp, meta.iptc, meta.dpi)
+    return _Carried(meta.icc, block, xmp, meta.iptc, meta.photoshop, meta.dpi)
 
 
 def _samples(picture: Picture, bits: int, format: str) -> Pixels:
@@ -288,21 +185,36 @@ def _quality(format: str, meta: Meta, options: WriteOptions) -> int:
 
 
 def _save_jpeg(image: Any, meta: Meta, options: WriteOptions, carried: _Carried) -> bytes:
-    subsample = {True: "on", False: "off", None: "auto"}[meta.jpeg_subsampled if options.quality is None else None]
-    file = image.jpegsave_buffer(Q=_quality("jpeg", meta, options), subsample_mode=subsample, keep="icc")
-    too_large = containers.fits_jpeg(carried.exif, carried.xmp, carried.iptc)
-    return containers.with_jpeg_metadata(
-        file,
-        None if "EXIF" in too_large else carried.exif,
-        None if "XMP" in too_large else carried.xmp,
-        None if "IPTC" in too_large else carried.iptc,
-        carried.dpi,
-    )
+    sampled = meta.jpeg_sampling if options.quality is None else None
+    quality = _quality("jpeg", meta, options)
+    if image.bands == 3 and sampled is not None and sampled not in jpeg_sampling.ENCODERS_OWN:
+        file = jpeg_sampling.encode(from_vips(image), sampled, quality, carried.icc)
+    else:
+        mode = {(1, 1): "off", (2, 2): "on"}.get(sampled or (0, 0), "auto")
+        file = image.jpegsave_buffer(Q=quality, subsample_mode=mode, keep="icc")
+    xmp, extension = (_divided_xmp(meta, carried.xmp) if carried.xmp else None) or (None, ())
+    if meta.gain_map is not None:
+        xmp = gainmap.claimed(xmp, meta.gain_map)
+    resources = photoshop.jpeg_payloads(photoshop.with_iptc(carried.photoshop, carried.iptc))
+    more = [*((0xE1, payload) for payload in extension), *((0xED, payload) for payload in resources)]
+    block = carried.exif if containers.exif_fits_jpeg(carried.exif) else None
+    file = containers.with_jpeg_metadata(file, block, xmp, more, carried.dpi)
+    return file if meta.gain_map is None else gainmap.attached(file, meta.gain_map)
+
+
+def _divided_xmp(meta: Meta, xmp: bytes) -> tuple[bytes, tuple[bytes, ...]] | None:
+    """As `xmp.split`, with room in the first packet for what is said there about a gain map."""
+    claims = gainmap.claimed(None, meta.gain_map) if meta.gain_map is not None else None
+    return extended_xmp.split(xmp, extended_xmp.STANDARD_MAX - len(claims or b""))
 
 
 def _save_png(image: Any, meta: Meta, options: WriteOptions, carried: _Carried) -> bytes:
     file = image.pngsave_buffer(keep="none")
-    return containers.with_png_metadata(file, carried.icc, carried.exif, carried.xmp, carried.dpi)
+    is_told = bool(meta.cicp or meta.png_colour) and not meta.has_own_icc  # then the profile says nothing more
+    file = containers.with_png_metadata(file, None if is_told else carried.icc, carried.exif, carried.xmp, carried.dpi)
+    resources = photoshop.with_iptc(carried.photoshop, carried.iptc)
+    text = iptc_chunk(resources) if resources else b""
+    return cicp.with_png_colour(file, meta.cicp, meta.png_colour + text)
 
 
 def _save_tiff(image: Any, meta: Meta, options: WriteOptions, carried: _Carried) -> bytes:
@@ -311,8 +223,8 @@ def _save_tiff(image: Any, meta: Meta, options: WriteOptions, carried: _Carried)
         image.set_type(pyvips.GValue.blob_type, "xmp-data", carried.xmp)
     predictor = "float" if image.format == "float" else "horizontal"
     file = image.tiffsave_buffer(compression="deflate", predictor=predictor, keep="icc|xmp")
-    if carried.exif or carried.iptc:
-        file = exif.attach_to_tiff(file, carried.exif, carried.iptc)
+    if carried.exif or carried.iptc or carried.photoshop:
+        file = exif.attach_to_tiff(file, carried.exif, carried.iptc, carried.photoshop)
     return bytes(file)
 
 
@@ -330,15 +242,16 @@ def _save_webp(image: Any, meta: Meta, options: WriteOptions, carried: _Carried)
 def _save_avif(image: Any, meta: Meta, options: WriteOptions, carried: _Carried) -> bytes:
     image = _without_grey_profile(image)
     image = _with_dpi(image, carried.dpi)  # which AVIF holds in its EXIF block
-    if carried.exif:
-        image = _with_exif_fields(image, carried.exif)
+    block = carried.exif if containers.exif_fits_jpeg(carried.exif) else None
+    if block:
+        image = _with_exif_fields(image, block)
     if carried.xmp:
         image.set_type(pyvips.GValue.blob_type, "xmp-data", carried.xmp)
     if image.format == "ushort":
         bitdepth = 10 if meta.format == "avif" and meta.sample_bits == 10 else 12
     else:
         bitdepth = 8
-    keep = "exif|xmp|icc" if carried.exif or carried.dpi else "xmp|icc"  # else libvips makes up an EXIF block
+    keep = "exif|xmp|icc" if block or carried.dpi else "xmp|icc"  # else libvips makes up an EXIF block
     settings = {"lossless": True} if options.quality == 100 else {"Q": _quality("avif", meta, options)}
     return bytes(image.heifsave_buffer(compression="av1", bitdepth=bitdepth, effort=AVIF_EFFORT, keep=keep, **settings))
 
@@ -356,10 +269,8 @@ def _with_exif_fields(image: Any, block: bytes) -> Any:
 
     So a tiny JPEG with that block is loaded, and the image laid over it; the result has the fields of both.
     """
-    if containers.fits_jpeg(block, None, None):
-        return image
     file = to_vips(np.zeros((1, 1, 1), np.uint8)).jpegsave_buffer(keep="none")
-    carrier = pyvips.Image.jpegload_buffer(containers.with_jpeg_metadata(file, block, None, None, None))
+    carrier = pyvips.Image.jpegload_buffer(containers.with_jpeg_metadata(file, block, None, (), None))
     laid = carrier.insert(image, 0, 0, expand=True)
     return laid.copy(interpretation=image.interpretation, xres=image.xres, yres=image.yres)
 

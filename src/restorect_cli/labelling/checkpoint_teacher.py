@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..engine.runtime import check_threads
+from ..engine.runtime import threads_to_run
 from ..engine.source import Image
 from ..training.known_network import KnownNetwork
 from .teachers import TeacherOptions, file_digest
@@ -19,7 +19,7 @@ class CheckpointTeacher:
 
     def __init__(self, path: Path, options: TeacherOptions) -> None:
         self.name, self.sha256 = path.name, file_digest(path)
-        self._net = KnownNetwork(path, options.device, check_threads(options.threads))
+        self._net = KnownNetwork(path, options.device, threads_to_run(options.threads))
         self._multiple = options.multiple or self._net.multiple
         self._tile_px, self._one_light = options.tile_px, options.one_light
         self.facts: Mapping[str, object] = {

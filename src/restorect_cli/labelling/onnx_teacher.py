@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine.runtime import Graph, Port, check_threads, resolve_device
+from ..engine.runtime import Graph, Port, resolve_device, threads_to_run
 from ..engine.source import Image
 from ..errors import InputError, ModelError, UsageError
 from .teachers import Order, TeacherOptions, ValueRange, file_digest
@@ -38,7 +38,7 @@ class OnnxTeacher:
         self.name, self.sha256 = path.name, file_digest(path)
         self._who = f"teacher {path}"
         try:
-            self._graph = Graph(path, resolve_device(options.device), check_threads(options.threads))
+            self._graph = Graph(path, resolve_device(options.device), threads_to_run(options.threads))
         except ModelError as error:
             raise ModelError(f"teacher {error.problem}", "name an ONNX file that onnxruntime can load") from None
         self._input, self._output = self._ports(options.output)

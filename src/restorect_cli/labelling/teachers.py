@@ -20,6 +20,7 @@ from typing import Literal, Protocol
 from ..engine.source import Image
 from ..errors import InputError, UsageError
 from ..extras import how_to_install
+from ..names import DeviceName
 
 OWN = "self"
 ORDERS = ("nchw", "nhwc")
@@ -73,7 +74,7 @@ class TeacherOptions:
     output: str | None = None
     tile_px: int = TILE_PX
     one_light: bool = False
-    device: str = "auto"
+    device: DeviceName = "auto"
     threads: int | None = None
 
 
@@ -125,12 +126,12 @@ class CommandTeacher:
 
 
 def _command(template: str, options: TeacherOptions) -> CommandTeacher:
-    from ..engine.runtime import check_threads
+    from ..engine.runtime import threads_to_run
 
     for place in ("{in}", "{out}"):
         if place not in template:
             raise UsageError(f"the command '{template}' has no {place}", "write it as 'prog {in} {out}'")
-    return CommandTeacher(template, check_threads(options.threads))
+    return CommandTeacher(template, threads_to_run(options.threads))
 
 
 def _checkpoint(path: Path, options: TeacherOptions) -> Teacher:

@@ -1,1 +1,1 @@
-"""The table of students: what there is, where its files lie, how they are fetched and verified."""
+"""The table of models: which exist, where their files are, how they are fetched and verified."""

@@ -1,8 +1,8 @@
 """Reads the custom metadata of an ONNX file without loading the network.
 
 An ONNX file is one protobuf message (onnx.proto, `ModelProto`); `metadata_props` is its field 14, each a
-message of key (field 1) and value (field 2). The weights lie in field 7 and are stepped over, so this
-needs neither the onnx package nor an inference session.
+message of key (field 1) and value (field 2). The weights are in field 7 and are skipped. So listing models needs
+neither the onnx package, which only training installs, nor an inference session, which builds the whole network.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """The key-value pairs stored in the file; raises ModelError for a file that is missing or not ONNX."""
+    """The key-value pairs stored in the file. Raises ModelError if the file is missing or not ONNX."""
     try:
         data = memoryview(path.read_bytes())
     except OSError as error:
@@ -30,7 +30,7 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """(field number, content) of every length-delimited field; the others are stepped over."""
+    """(field number, content) of every length-delimited field; the others are skipped."""
     position = 0
     while position < len(data):
         tag, position = _varint(data, position)

@@ -1,7 +1,7 @@
-"""What is known about a student, as data: the rows of `weights/manifest.json` and of ONNX metadata.
+"""The facts about a model: the rows of `weights/manifest.json` and of ONNX metadata.
 
-The same `StudentSpec` stands in the manifest and, as JSON under the key `restorect`, inside both ONNX
-files of a student, so a weight file explains itself when it is met without its manifest.
+The same `StudentSpec` is in the manifest and, as JSON under the key `restorect`, inside both ONNX files of a model, so
+a weight file explains itself without its manifest.
 """
 
 from __future__ import annotations
@@ -12,37 +12,22 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..errors import ModelError
-from ..names import DEFAULT_REPOSITORY, SIZES, TASKS
-
-__all__ = [
-    "METADATA_KEY",
-    "SIZES",
-    "TASKS",
-    "FileRecord",
-    "Manifest",
-    "ManifestEntry",
-    "Quality",
-    "Role",
-    "StudentSpec",
-    "parse_manifest",
-    "parse_spec",
-]
+from ..names import Task
 
 METADATA_KEY = "restorect"  # of the ONNX custom metadata map
 
-Task = Literal["low-light", "derain", "denoise", "raindrop"]
 Role = Literal["prior", "velocity", "velocity-int8", "card"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=64)]
 
 
 class _Row(BaseModel):
-    """Frozen, and a misspelt field is an error rather than a silent default."""
+    """Frozen; a misspelt field is an error, not a silent default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class StudentSpec(_Row):
-    """All that running a student needs to know, and where it comes from."""
+    """What is needed to run a model, and where it comes from."""
 
     name: Name  # "denoise-s": the task and the size
     task: Task
@@ -67,7 +52,7 @@ class StudentSpec(_Row):
 
 
 class FileRecord(_Row):
-    """One file of a student; `path` is relative to the manifest's folder, with forward slashes."""
+    """One file of a model; `path` is relative to the manifest's folder, with forward slashes."""
 
     path: str
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -84,7 +69,7 @@ class FileRecord(_Row):
 
 
 class Quality(_Row):
-    """One measured number, with what it takes to measure it again."""
+    """One measured number, and the command that measures it."""
 
     dataset: str  # "CBSD68-34"
     protocol: str  # "sigma 25, unclipped, seeded"
@@ -94,7 +79,7 @@ class Quality(_Row):
 
 
 class ManifestEntry(StudentSpec):
-    """A student with its files and its measured quality."""
+    """A model with its files and its measured quality."""
 
     files: dict[Role, FileRecord]
     quality: tuple[Quality, ...] = ()
@@ -103,12 +88,12 @@ class ManifestEntry(StudentSpec):
     def _has_both_graphs(self) -> ManifestEntry:
         missing = {"prior", "velocity"} - set(self.files)
         if missing:
-            raise ValueError(f"student {self.name} lists no {' and no '.join(sorted(missing))} file")
+            raise ValueError(f"model {self.name} lists no {' and no '.join(sorted(missing))} file")
         return self
 
     @property
     def spec(self) -> StudentSpec:
-        """The part of the row that also travels in the ONNX metadata."""
+        """The part of the row that is also in the ONNX metadata."""
         return StudentSpec(**{name: getattr(self, name) for name in StudentSpec.model_fields})
 
     @property
@@ -117,24 +102,24 @@ class ManifestEntry(StudentSpec):
 
 
 class Manifest(_Row):
-    """The table of students, `manifest.json`."""
+    """The table of models, `manifest.json`."""
 
     format: Literal[1] = 1
-    repository: str = DEFAULT_REPOSITORY  # Hugging Face "owner/name" that `models pull` asks
+    repository: str | None = None  # Hugging Face "owner/name" that `models pull` uses by default
     students: tuple[ManifestEntry, ...] = ()
 
     @model_validator(mode="after")
     def _names_differ(self) -> Manifest:
         names = [student.name for student in self.students]
         if len(set(names)) != len(names):
-            raise ValueError("two students have the same name")
+            raise ValueError("two models have the same name")
         return self
 
     def get(self, name: str) -> ManifestEntry | None:
         return next((student for student in self.students if student.name == name), None)
 
     def with_entry(self, entry: ManifestEntry) -> Manifest:
-        """This table with `entry` added, or in place of the student of the same name; sorted by name."""
+        """This table with `entry` added or replacing the model of the same name; sorted by name."""
         others = [student for student in self.students if student.name != entry.name]
         students = tuple(sorted([*others, entry], key=lambda student: student.name))
         return self.model_copy(update={"students": students})
@@ -148,18 +133,20 @@ def parse_manifest(text: str | bytes, origin: str) -> Manifest:
     try:
         return Manifest.model_validate_json(text)
     except ValidationError as error:
-        raise ModelError(f"{origin} is not a manifest this version reads ({first_problem(error)})") from error
+        raise ModelError(f"{origin} is not a manifest that this version can read ({first_problem(error)})") from error
 
 
 def parse_spec(metadata: dict[str, str], origin: str) -> StudentSpec:
-    """The spec inside an ONNX file's metadata; raises ModelError, naming `origin`, when there is none."""
+    """The spec in an ONNX file's metadata. Raises ModelError, naming `origin`, if there is none."""
     text = metadata.get(METADATA_KEY)
     if text is None:
-        raise ModelError(f"{origin} is not a restorect student", "its ONNX metadata has no 'restorect' entry")
+        raise ModelError(f"{origin} is not a restorect model", "its ONNX metadata has no 'restorect' entry")
     try:
         return StudentSpec.model_validate_json(text)
     except ValidationError as error:
-        raise ModelError(f"{origin} holds a description this version cannot read ({first_problem(error)})") from error
+        raise ModelError(
+            f"{origin} holds a description that this version cannot read ({first_problem(error)})"
+        ) from error
 
 
 def first_problem(error: ValidationError) -> str:

@@ -1,9 +1,9 @@
-"""Finds students on disk and proves that their files are whole.
+"""Finds models on disk and checks that their files are whole.
 
-Two places are looked at: the weights that came with the package (`weights_dir`) and what
-`restorect models pull` fetched (`cache_dir() / "weights"`). Each holds one `manifest.json` and one folder
-per student. Of two students with one name the higher version counts, and a fetched one at a tie.
-A third kind is a folder of one's own holding `prior.onnx` and `velocity.onnx`.
+Models are in two places: the weights that came with the package (`weights_dir`) and those that `restorect models pull`
+fetched (`cache_dir() / "weights"`). Each holds one `manifest.json` and one folder per model. If two models have one
+name, the higher version counts; if the versions are equal, the fetched one. A user's own folder with `prior.onnx` and
+`velocity.onnx` is also a model.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import shlex
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ..atomic import write_file
 from ..errors import ModelError, UsageError
 from ..names import SIZES, TASKS
 from .metadata import read_metadata
@@ -45,8 +45,8 @@ Origin = Literal["shipped", "pulled", "folder"]
 
 
 @dataclass(frozen=True)
-class Student:
-    """A student whose files are on this machine."""
+class InstalledModel:
+    """A model whose files are on this machine."""
 
     spec: StudentSpec
     prior: Path
@@ -54,7 +54,7 @@ class Student:
     velocity_int8: Path | None
     origin: Origin
     card: Path | None = None
-    entry: ManifestEntry | None = None  # None for a folder of one's own: it has no hashes to check
+    entry: ManifestEntry | None = None  # None for a user's own folder: it has no hashes to check
     root: Path | None = None  # what the paths in `entry` are relative to
 
     @property
@@ -63,7 +63,7 @@ class Student:
 
 
 def weights_dir() -> Path:
-    """Folder of the weights that came with the package; RESTORECT_WEIGHTS names another one."""
+    """Folder of the weights that came with the package, or the one that RESTORECT_WEIGHTS names."""
     named = os.environ.get("RESTORECT_WEIGHTS")
     if named:
         return Path(named)
@@ -73,9 +73,9 @@ def weights_dir() -> Path:
 
 
 def cache_dir() -> Path:
-    """Folder for fetched students: RESTORECT_HOME, else the platform's cache. Not created by asking.
+    """Folder for fetched models: RESTORECT_HOME, else the platform's cache. It is not created here.
 
-    Raises ModelError where no variable names one and the user has no home.
+    Raises ModelError if no variable names one and the user has no home.
     """
     named = os.environ.get("RESTORECT_HOME")
     if named:
@@ -93,25 +93,25 @@ def _home() -> Path:
     try:
         return Path.home()
     except RuntimeError as error:  # a user id that no account has, as in many containers
-        raise ModelError("this user has no home for fetched students", "set RESTORECT_HOME to a folder") from error
+        raise ModelError("this user has no home for fetched models", "set RESTORECT_HOME to a folder") from error
 
 
 def pulled_dir() -> Path:
-    """Folder of the fetched students and their manifest, inside `cache_dir`."""
+    """Folder of the fetched models and their manifest, inside `cache_dir`."""
     return cache_dir() / "weights"
 
 
 def load_manifest(folder: Path | None = None) -> Manifest:
-    """The manifest in `folder` (default: the shipped weights); empty when there is none yet.
+    """The manifest in `folder` (default: the shipped weights); empty if there is none yet.
 
-    Raises ModelError for a damaged one, and when RESTORECT_WEIGHTS names a folder without one.
+    Raises ModelError if it is damaged, or if RESTORECT_WEIGHTS names a folder without one.
     """
     path = (weights_dir() if folder is None else folder) / MANIFEST
     try:
         text = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         if folder is None and os.environ.get("RESTORECT_WEIGHTS"):
-            fix = "set RESTORECT_WEIGHTS to a folder of students, or unset it"
+            fix = "set RESTORECT_WEIGHTS to a folder of models, or unset it"
             raise ModelError(f"RESTORECT_WEIGHTS: {path} is not there", fix) from None
         return Manifest()
     except OSError as error:
@@ -119,12 +119,12 @@ def load_manifest(folder: Path | None = None) -> Manifest:
     return parse_manifest(text, str(path))
 
 
-def installed() -> list[Student]:
-    """Every student whose files are here, by name; of equal names the one that `find` would use.
+def installed() -> list[InstalledModel]:
+    """Every model whose files are here, sorted by name; of several with one name, the one that `find` would use.
 
-    A cache that cannot be read counts as empty: the shipped students do not need it. `cache_problem` tells.
+    An unreadable cache counts as empty, because the shipped models do not need it; `cache_problem` says why.
     """
-    best: dict[str, Student] = {}
+    best: dict[str, InstalledModel] = {}
     students = _students(weights_dir(), load_manifest(), "shipped")
     with contextlib.suppress(ModelError):
         students += _students(pulled_dir(), load_manifest(pulled_dir()), "pulled")
@@ -136,17 +136,30 @@ def installed() -> list[Student]:
 
 
 def cache_problem() -> ModelError | None:
-    """Why the fetched students cannot be read, and the fix; None where they can, or where there are none."""
+    """Why the fetched models cannot be read, and the fix; None if they can, or if there are none."""
     try:
         load_manifest(pulled_dir())
     except ModelError as error:
-        fix = "fetch anew with restorect models pull NAME, or set RESTORECT_HOME to a folder of yours"
+        fix = f"fetch them again ({fetch_command('NAME')}), or set RESTORECT_HOME to another folder"
         return ModelError(error.problem, error.fix or fix)
     return None
 
 
+def repository() -> str | None:
+    """Hugging Face "owner/name" to fetch from by default: RESTORECT_HUB, else the shipped manifest's."""
+    return os.environ.get("RESTORECT_HUB") or load_manifest().repository
+
+
+def fetch_command(name: str) -> str:
+    """The command that fetches a model, with --repo if no repository is set."""
+    with contextlib.suppress(ModelError):  # a damaged manifest names none
+        if repository() is not None:
+            return f"restorect models pull {name}"
+    return f"restorect models pull {name} --repo OWNER/NAME"
+
+
 def known() -> dict[str, ManifestEntry]:
-    """Every student named by a manifest on this machine, here or still to be fetched."""
+    """Every model named by a manifest on this machine, installed or still to be fetched."""
     entries = {entry.name: entry for entry in load_manifest().students}
     for student in installed():
         if student.entry is not None:
@@ -154,13 +167,15 @@ def known() -> dict[str, ManifestEntry]:
     return dict(sorted(entries.items()))
 
 
-def find(task: str | None, model: str | os.PathLike[str] = "s", *, check: bool = True) -> Student:
-    """The student for `task`; its files are hashed first unless `check` is false.
+def find(task: str | None, model: str | os.PathLike[str] = "s", *, check: bool = True) -> InstalledModel:
+    """The model for `task`; its files are hashed first unless `check` is false.
 
-    model: a size ("s", "m"), a full name ("denoise-s") or a folder with prior.onnx and velocity.onnx, written
-    with a separator ("./denoise-s") or given as a Path: a bare word is a name, whatever lies in the working
-    directory. With a name or a folder `task` may be None. Raises UsageError for an unknown task or model or one
-    made for another task, ModelError when its files are missing or damaged.
+    model: a size ("s", "m"), a full name ("denoise-s") or a folder with prior.onnx and velocity.onnx. A folder is
+    written with a separator ("./denoise-s") or given as a Path: a bare word is always a name, even if the working
+    directory has a folder of that name. With a name or a folder `task` may be None.
+
+    Raises UsageError for an unknown task or model and for a model made for another task, ModelError if its files are
+    missing or damaged.
     """
     if task is not None and task not in TASKS:
         raise UsageError(f"unknown task '{task}'", f"choose {', '.join(TASKS)}")
@@ -176,32 +191,17 @@ def find(task: str | None, model: str | os.PathLike[str] = "s", *, check: bool =
     return student
 
 
-def as_model(folder: Path) -> str:
-    """`folder` as `find` takes it for one, quoted for a shell: written bare, it would be the name of a student."""
-    text = str(folder)
-    if "/" not in text and os.sep not in text:
-        text = f".{os.sep}{text}"
-    if sys.platform == "win32":
-        from subprocess import list2cmdline
-
-        return list2cmdline([text])
-    return shlex.quote(text)
-
-
-def verify_student(student: Student) -> None:
-    """`verify` for a student already found; one without a manifest row has no hashes and passes."""
-    if student.entry is not None and student.root is not None:
-        verify(student.entry, student.root)
-
-
-def verify(entry: ManifestEntry, root: Path) -> None:
-    """Compare every file of the student, under the manifest's folder `root`, with size and SHA-256.
+def verify_student(student: InstalledModel) -> None:
+    """Compare every file of the model with its size and SHA-256 in the manifest; without a manifest row, it passes.
 
     Raises ModelError naming the first file that is missing or differs.
     """
+    entry, root = student.entry, student.root
+    if entry is None or root is None:
+        return
     for record in entry.files.values():
         path = root / record.path
-        fix = f"fetch it again: restorect models pull {entry.name} --force"
+        fix = f"install restorect again, or fetch the model: {fetch_command(entry.name)} --force"
         try:
             found = record_of(path, root)
         except OSError as error:
@@ -214,17 +214,19 @@ def verify(entry: ManifestEntry, root: Path) -> None:
 
 
 def register(folder: Path, quality: Iterable[Quality | dict[str, object]] = ()) -> ManifestEntry:
-    """Write the manifest row of an exported student folder, and return it.
+    """Write the manifest row of an exported model's folder, and return it.
 
-    folder: holds prior.onnx and velocity.onnx, perhaps velocity.int8.onnx and card.md, and is named
-    like the student; the manifest is the one beside it and is created if need be. The description
-    comes from the ONNX metadata. An older row of the same name is replaced. Raises ModelError when
-    a graph is missing, or the graphs and the folder do not agree on what they are.
+    folder: holds prior.onnx and velocity.onnx, perhaps velocity.int8.onnx and card.md, and has the model's name;
+    the manifest is the one beside it and is created if needed. The description comes from the ONNX metadata. An
+    older row of the same name is replaced.
+
+    Raises ModelError if a graph is missing or the graphs and the folder's name disagree, OutputError if the manifest
+    cannot be written.
     """
     folder = folder.resolve()
     student = _from_folder(folder)
     if student.spec.name != folder.name:
-        raise ModelError(f"{folder} holds '{student.spec.name}'", "name the folder like the student")
+        raise ModelError(f"{folder} holds '{student.spec.name}'", f"rename the folder to {student.spec.name}")
     present = {role: folder / name for role, name in FILE_NAMES.items() if (folder / name).is_file()}
     entry = ManifestEntry(
         **student.spec.model_dump(),
@@ -236,14 +238,9 @@ def register(folder: Path, quality: Iterable[Quality | dict[str, object]] = ()) 
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:
-    """Replace the manifest in one step, so that a reader never sees half of it."""
+    """Replace the manifest in one step, so a reader never sees half of it. Raises OutputError, OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{MANIFEST}.{os.getpid()}"
-    try:
-        temporary.write_text(manifest.to_json(), encoding="utf-8")
-        os.replace(temporary, folder / MANIFEST)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_file(folder / MANIFEST, manifest.to_json().encode())
 
 
 def record_of(path: Path, root: Path) -> FileRecord:
@@ -264,32 +261,30 @@ def _full_name(task: str | None, model: str) -> str:
     return f"{task}-{model}"
 
 
-def _by_name(name: str) -> Student:
-    """The student of that full name, or the one line that says why there is none."""
+def _by_name(name: str) -> InstalledModel:
+    """The model of that full name. Raises ModelError or UsageError, which say why it is missing."""
     here = {student.spec.name: student for student in installed()}
     if name in here:
         return here[name]
     with_weights = ", ".join(here) or "none"
     if name in known():
-        raise ModelError(f"the files of student '{name}' are not here", f"fetch them: restorect models pull {name}")
+        raise ModelError(f"the files of model '{name}' are not here", f"fetch them: {fetch_command(name)}")
     if name in {f"{task}-{size}" for task in TASKS for size in SIZES}:
-        fix = (
-            f"students here: {with_weights}; a newer version of restorect may bring it, or restorect models pull {name}"
-        )
-        raise ModelError(f"there is no student '{name}' yet", fix)
+        fix = f"installed: {with_weights}; if a repository has it, {fetch_command(name)}"
+        raise ModelError(f"there is no model '{name}' yet", fix)
     sizes = ", ".join(dict.fromkeys(student.spec.size for student in here.values())) or "none here"
-    fix = f"choose a size ({sizes}), a student ({with_weights}) or a folder (written ./{name})"
+    fix = f"choose a size ({sizes}), a name ({with_weights}) or a folder (written ./{name})"
     raise UsageError(f"unknown model '{name}'", fix)
 
 
-def _students(root: Path, manifest: Manifest, origin: Origin) -> list[Student]:
-    """The manifest's students whose folder holds their graphs; the rest can still be fetched."""
+def _students(root: Path, manifest: Manifest, origin: Origin) -> list[InstalledModel]:
+    """The manifest's models whose folder is here; the rest can still be fetched."""
 
     def path_of(entry: ManifestEntry, role: Role) -> Path | None:
         return root / entry.files[role].path if role in entry.files else None
 
     return [
-        Student(
+        InstalledModel(
             spec=entry.spec,
             prior=root / entry.files["prior"].path,
             velocity=root / entry.files["velocity"].path,
@@ -300,21 +295,21 @@ def _students(root: Path, manifest: Manifest, origin: Origin) -> list[Student]:
             root=root,
         )
         for entry in manifest.students
-        if os.path.isdir((root / entry.files["velocity"].path).parent)  # Path.is_dir raises where it may not look
+        if os.path.isdir((root / entry.files["velocity"].path).parent)  # Path.is_dir raises if it has no permission
     ]
 
 
-def _from_folder(folder: Path) -> Student:
-    """A student without a manifest: its description is read from its graphs."""
+def _from_folder(folder: Path) -> InstalledModel:
+    """A model without a manifest, described by its graphs."""
     if not folder.is_dir():
         raise ModelError(f"model folder {folder} is not there")
     paths = {role: folder / name for role, name in FILE_NAMES.items()}
     spec = parse_spec(read_metadata(paths["velocity"]), str(paths["velocity"]))
     prior_metadata = read_metadata(paths["prior"])
     if METADATA_KEY in prior_metadata and parse_spec(prior_metadata, str(paths["prior"])) != spec:
-        raise ModelError(f"the two graphs in {folder} belong to different students")
+        raise ModelError(f"the two graphs in {folder} belong to different models")
     int8, card = paths["velocity-int8"], paths["card"]
-    return Student(
+    return InstalledModel(
         spec=spec,
         prior=paths["prior"],
         velocity=paths["velocity"],

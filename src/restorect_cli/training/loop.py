@@ -31,11 +31,12 @@ from ..atomic import replace_file
 from ..errors import OutputError, RestorectError, UsageError
 from ..one_line import folded
 from ..recipes.recipe import Recipe
+from ..signals import handling
 from . import checkpoint
+from .curves import draw_log
 from .data import Batch, PairStream
 from .memory import out_of_memory
 from .optimiser import Optimiser
-from .plot import plot
 from .ranks import Ranks
 from .stages.stage import Tensors
 from .stages.table import make_stage
@@ -295,7 +296,7 @@ class Trainer:
         if not self.ranks.leads:
             return
         try:
-            replace_file(self.run / "loss.png", lambda path: plot(self.run / "log.jsonl", path))
+            replace_file(self.run / "loss.png", lambda path: draw_log(self.run / "log.jsonl", path))
         except OSError as error:
             raise OutputError(f"cannot write {self.run / 'loss.png'}", str(error)) from error
 
@@ -311,19 +312,13 @@ class Trainer:
 def _interruption() -> Iterator[threading.Event]:
     """An event that the first Ctrl-C or SIGTERM sets instead of breaking off; a second one acts as it always does."""
     asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():  # only there may signals be handled
-        yield asked
-        return
-    previous: dict[int, Any] = {}
+    with contextlib.ExitStack() as handled:
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def ask(number: int, frame: object) -> None:
-        asked.set()
-        signal.signal(number, previous[number])
+        def ask(number: int, frame: object) -> None:
+            asked.set()
+            signal.signal(number, before[signal.Signals(number)])
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        previous[number] = signal.signal(number, ask)
-    try:
+        for number in before:
+            handled.enter_context(handling(number, ask))
         yield asked
-    finally:
-        for name, handler in previous.items():
-            signal.signal(name, handler)

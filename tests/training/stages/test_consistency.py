@@ -56,7 +56,7 @@ def test_a_roll_out_is_what_inference_does(target: Target):
 
     y, _ = images()
     for grid in GRIDS:
-        expected = sample(Wrong(), y.numpy(), grid, target=target)
+        expected = sample(Wrong(), y.numpy(), grid)
         np.testing.assert_allclose(roll_out(wrong, y, grid, target).numpy(), expected, atol=1e-6)
 
 
@@ -106,3 +106,14 @@ def test_the_full_form_is_the_gradient_through_all_steps():
     slope = sum(-w * np.prod(factors) / f for w, f in zip(weights, factors, strict=True))
     assert a.grad is not None
     assert abs(float(a.grad) - slope * float(y.sum())) < 1e-9
+
+
+def test_the_cheap_form_is_the_gradient_through_its_last_step():
+    """As above, but what led to that step is a constant; the step goes to t = 0, so its weight is 1."""
+    a = torch.tensor(0.4, dtype=torch.float64, requires_grad=True)
+    y, _ = images()
+    grid = time_grid(3, "uniform")
+    restored(lambda state, t: a * state, y, grid, "cumulative", "cheap", 2).sum().backward()
+    reached = np.prod([1 - (1 - t_next / t) * 0.4 for t, t_next in zip(grid[:2], grid[1:3], strict=True)])
+    assert a.grad is not None
+    assert abs(float(a.grad) + reached * float(y.sum())) < 1e-9

@@ -9,11 +9,11 @@ import torch
 
 from restorect_cli.errors import InputError, UsageError
 from restorect_cli.recipes.recipe import Recipe
+from restorect_cli.training.curves import NOT_LOSSES, read_log
 from restorect_cli.training.export import load_weights
 from restorect_cli.training.loop import Trainer
 from restorect_cli.training.nets.student import Student
 from restorect_cli.training.nets.teacher import TEACHERS, Teacher
-from restorect_cli.training.plot import NOT_LOSSES, read_log
 from restorect_cli.training.ranks import Ranks
 from restorect_cli.training.stages.distillation import Distillation, load_teacher
 from restorect_cli.training.stages.stage import Tensors

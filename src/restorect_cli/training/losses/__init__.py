@@ -1,1 +1,1 @@
-"""Losses of training with a teacher. Each returns one number per sample, (B,): means are over shared batches."""
+"""Losses of training with a teacher. Each returns one number per sample, (B,); the mean is taken over all processes."""

@@ -1,7 +1,7 @@
-"""FLEX: the student's decoder maps are pulled to the teacher's, layer by layer (RestoRect, arXiv 2509.23480).
+"""FLEX: pulls the student's decoder maps to the teacher's, layer by layer (RestoRect, arXiv 2509.23480).
 
-Both maps are measured in units of the student's own spread, per sample and channel. As released the gradient went
-through that spread too, so that the student could lower the loss by inflating it; here statistics and mask are
+Both maps are measured in units of the student's own spread, per sample and channel. In the released code the gradient
+also went through that spread, so the student could lower the loss by inflating it. Here statistics and mask are
 constants, and the gradient points straight from student to teacher.
 """
 
@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-OUTLIER_QUANTILE = 0.95  # of a channel's pixels; the twentieth farthest out are left out
+OUTLIER_QUANTILE = 0.95  # of a channel's pixels; the farthest twentieth is left out
 LAYER_WEIGHTS = (2.0, 1.41, 1.0)  # from the coarsest decoder map to the finest
 LEAST_SPREAD = 0.5
-"""Least spread of a student's channel as a share of the teacher's: a constant channel would weigh without bound.
+"""Least spread of a student's channel as a share of the teacher's, because a constant channel would weigh infinitely.
 
-At 0.1 an untrained student's FLEX was above 1000, and under the clipped gradient nothing else was learned.
+At 0.1 an untrained student's FLEX was above 1000, and with the clipped gradient it learned nothing else.
 """
 
 
@@ -32,7 +32,7 @@ def flex(teacher: Tensor, student: Tensor) -> Tensor:
         least = LEAST_SPREAD * torch.std(wanted, dim=(2, 3), correction=0, keepdim=True)
         spread = torch.maximum(spread, least) + 1e-8
         distance = ((wide - mean) / spread).abs().flatten(2)
-        # The kth value is found ten times as fast as torch.quantile, which sorts.
+        # kthvalue is ten times as fast as torch.quantile, which sorts.
         rank = 1 + int(OUTLIER_QUANTILE * (distance.shape[2] - 1))
         mask = (distance <= distance.kthvalue(rank, dim=2, keepdim=True).values).reshape(wide.shape).float()
         resolution: float = max((64 * 64 / (wide.shape[2] * wide.shape[3])) ** 0.25, 0.1)
@@ -48,7 +48,7 @@ def matched(teacher: Tensor, student: Tensor) -> Tensor:
 
 
 class Adapters(nn.Module):
-    """1x1 convolutions that bring a student's maps to the teacher's widths; none where they are equal."""
+    """1x1 convolutions that bring a student's maps to the teacher's widths; none if they are equal."""
 
     def __init__(self, student: Sequence[int], teacher: Sequence[int]) -> None:
         super().__init__()

@@ -2,8 +2,7 @@
 
     C = (sin(pi I / 2) + eps)^k      H = C S cos(2 pi h)      V = C S sin(2 pi h)      I = max(R,G,B)
 
-with hue h in [0,1) and saturation S of HSV. The exponent k is fixed: as a part of a loss it would be learned to
-whatever makes the loss small.
+with hue h in [0,1) and saturation S of HSV. The exponent k is fixed: a learned one would only make the loss small.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from torch import Tensor
 K = 0.2
 EPSILON = 1e-8
 LOSS_EPSILON = 1 / 255
-"""In the loss: below a level neither hue nor saturation means anything, and their slope would be without bound."""
+"""For the loss: below one level hue and saturation mean nothing, and their slope would have no bound."""
 
 
 def to_hvi(image: Tensor, epsilon: float = EPSILON) -> Tensor:
@@ -37,7 +36,7 @@ def to_hvi(image: Tensor, epsilon: float = EPSILON) -> Tensor:
 
 
 def hvi_errors(prediction: Tensor, wanted: Tensor) -> Tensor:
-    """Per sample (B,): mean absolute errors of H, V and I added, of RGB pictures, which are clipped to [0,1]."""
+    """Per sample (B,): sum of the mean absolute errors of H, V and I; the RGB pictures are clipped to [0,1]."""
     difference = to_hvi(prediction.clamp(0, 1), LOSS_EPSILON) - to_hvi(wanted.clamp(0, 1), LOSS_EPSILON)
     return difference.abs().sum(dim=1).mean(dim=(1, 2))
 

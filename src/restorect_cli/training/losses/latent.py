@@ -1,4 +1,4 @@
-"""Losses of the latent flow: its velocity on the path, and the vectors it ends at (RestoRect, arXiv 2509.23480)."""
+"""Losses of the latent flow: of its velocity on the path, and of its final vectors (RestoRect, arXiv 2509.23480)."""
 
 from __future__ import annotations
 

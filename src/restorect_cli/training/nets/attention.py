@@ -22,7 +22,7 @@ class Modulation(nn.Module):
 
 
 class Mix(nn.Sequential):
-    """1x1 convolution over the channels, then a depthwise 3x3: how queries, keys and values are made."""
+    """1x1 convolution over the channels, then a depthwise 3x3: makes queries, keys and values."""
 
     def __init__(self, channels: int, out: int) -> None:
         super().__init__(
@@ -33,8 +33,8 @@ class Mix(nn.Sequential):
 class TransposedAttention(nn.Module):
     """Attention of channels to channels with normalised queries and keys, linear in the number of pixels.
 
-    Each pixel's query and key is layer normalised over the channels of a head, then each channel's is scaled to
-    length one over the pixels; so the logits lie within the learned temperature, whatever the features.
+    Each pixel's query and key is layer normalised over the channels of a head, then each channel is scaled to length
+    one over the pixels, so the learned temperature bounds the logits.
     """
 
     def __init__(self, channels: int, heads: int) -> None:
@@ -50,7 +50,7 @@ class TransposedAttention(nn.Module):
         queries, keys, values = self._by_head(q), self._by_head(k), self._by_head(v)
         queries, keys = self.norm_q(queries).to(values.dtype), self.norm_k(keys).to(values.dtype)
         products = torch.einsum("bnhc,bnhd->bhcd", queries, keys).float()
-        # Dividing the few products is dividing the many entries.
+        # Dividing the few products equals dividing the many entries.
         cosines = products / (_lengths(queries)[..., :, None] * _lengths(keys)[..., None, :])
         weights = torch.softmax(cosines * self.temperature, dim=-1)
         mixed = torch.einsum("bhcd,bnhd->bnhc", weights.to(values.dtype), values)
@@ -63,13 +63,13 @@ class TransposedAttention(nn.Module):
 
 
 def _lengths(x: Tensor) -> Tensor:
-    """Of each channel over the pixels, (B, pixels, heads, channels) -> (B, heads, channels), never quite zero."""
+    """Length of each channel over the pixels, (B, pixels, heads, channels) -> (B, heads, channels), never zero."""
     lengths: Tensor = torch.linalg.vector_norm(x, dim=1, dtype=torch.float32)
     return lengths.clamp(min=1e-6)
 
 
 class ImageAttention(nn.Module):
-    """Queries, keys and values all from features modulated by the image prior."""
+    """Queries, keys and values from features modulated by the image prior."""
 
     def __init__(self, channels: int, heads: int, latent_dim: int) -> None:
         super().__init__()
@@ -85,8 +85,8 @@ class ImageAttention(nn.Module):
 class RetinexAttention(nn.Module):
     """Queries from the reflectance, keys and values from the illumination.
 
-    The first three quarters of the channels stand for reflectance and are modulated by the first three quarters of
-    the prior, the last quarter of the channels for illumination, by the last of the prior.
+    The first three quarters of the channels stand for reflectance, modulated by the first three quarters of the prior;
+    the last quarter stands for illumination, modulated by the last quarter of the prior.
     """
 
     def __init__(self, channels: int, heads: int, latent_dim: int) -> None:
@@ -109,7 +109,7 @@ class RetinexAttention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Gated: gelu(a) * b of two mixed projections, of features modulated by the prior."""
+    """Gated: gelu(a) * b of two mixed projections of features modulated by the prior."""
 
     def __init__(self, channels: int, expansion: float, latent_dim: int) -> None:
         super().__init__()

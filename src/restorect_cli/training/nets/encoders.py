@@ -1,11 +1,11 @@
-"""Prior encoders: what the light and the degradation are like, as two vectors (RestoRect, arXiv 2509.23480).
+"""Prior encoders: describe the light and the degradation as two vectors (RestoRect, arXiv 2509.23480).
 
     image encoder      degraded (and clean) picture          -> z_image   (B, latent_dim)
     Retinex encoder    maps R, L of the degraded (and clean) -> z_retinex (B, latent_dim), three quarters of it from R
 
-With the clean picture they are the teacher's and hold what no degraded picture tells; without it they are the
-condition of the latent flow that generates the teacher's vectors. Unlike the released code's, all vectors are layer
-normalised without gain, so that both ends of the flow have one scale, and hence end in a linear layer.
+With the clean picture they are the teacher's and hold what no degraded picture shows; without it they are the
+condition of the latent flow that generates the teacher's vectors. Unlike in the released code, all vectors are layer
+normalised without gain, so both ends of the flow have one scale; the encoders therefore end in a linear layer.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class EncoderShape:
     width: int = 64
     blocks: int = 5
     latent_dim: int = 256
-    # The released Retinex encoder used one list of residual blocks in both its branches, not on purpose, it seems.
-    # True brings its parameter count back.
+    # The released Retinex encoder shares one list of residual blocks between its branches, probably by accident; True
+    # reproduces its parameter count.
     shared_blocks: bool = False
 
 
@@ -81,12 +81,12 @@ def normalised(vector: Tensor) -> Tensor:
 
 
 def _cells(*pictures: Tensor) -> Tensor:
-    """Pictures (B,C,H,W) of one size side by side in the channels, 4x4 pixels to a cell."""
+    """Pictures (B,C,H,W) of one size, concatenated in the channels, 4x4 pixels to a cell."""
     return torch.cat([F.pixel_unshuffle(pad_to_multiple(p, UNSHUFFLE), UNSHUFFLE) for p in pictures], dim=1)
 
 
 class ImageEncoder(nn.Module):
-    """z_image of a degraded picture, and of the clean one where `sees_clean`."""
+    """z_image of a degraded picture and, if `sees_clean`, of the clean one."""
 
     def __init__(self, shape: EncoderShape, *, sees_clean: bool) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class ImageEncoder(nn.Module):
 
 
 class RetinexEncoder(nn.Module):
-    """z_retinex of the Retinex maps of a degraded picture, and of the clean one's where `sees_clean`."""
+    """z_retinex of the Retinex maps of a degraded picture and, if `sees_clean`, of the clean one."""
 
     def __init__(self, shape: EncoderShape, *, sees_clean: bool) -> None:
         super().__init__()

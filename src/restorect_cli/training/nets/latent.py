@@ -3,9 +3,9 @@
     z_t = (1 - t) z_0 + t z_1          t = 0 the teacher's vector, t = 1 the start
     z <- z - v(z, t, c) / N            N Euler steps from t = 1, times 1, (N-1)/N, ..., 1/N
 
-The steps are part of the net: differentiable, as many in training as in use, and from a fixed start, so that the
-same picture always gets the same vector. Training of the velocity draws its starts from N(0,I); in use it is their
-mean, zero.
+The steps are part of the net: differentiable, as many in training as in use, and from a fixed start, so the same
+picture always gets the same vector. Training of the velocity draws starts from N(0,I); in use the start is their mean,
+zero.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class FlowShape:
 class LatentVelocity(nn.Module):
     """v(z, t, c): state (B,latent_dim), time (B,) in [0,1], condition (B,condition_dim) -> (B,latent_dim).
 
-    The released net ends in a leaky ReLU, so that its velocity is never below a tenth of the features; this one ends
-    in a linear layer.
+    The released net ends in a leaky ReLU, so its velocity is never below a tenth of the features; this one ends in a
+    linear layer.
     """
 
     frequencies: Tensor
@@ -67,7 +67,7 @@ class LatentFlow(nn.Module):
         self.velocity = LatentVelocity(shape)
 
     def forward(self, condition: Tensor) -> Tensor:
-        # Float32 under autocast: two hundred numbers decide the exposure of the whole picture.
+        # Float32 under autocast, because two hundred numbers decide the exposure of the whole picture.
         with torch.autocast(condition.device.type, enabled=False):
             condition = condition.float()
             z = condition.new_zeros(condition.shape[0], self.shape.latent_dim)

@@ -1,4 +1,4 @@
-"""Pictures made as large as a net wants them."""
+"""Pads pictures to the size that a net needs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
-    """(B,C,H,W) grown to the right and below to multiples: reflected, or replicated where it is too small for that."""
+    """(B,C,H,W) padded at the right and bottom to multiples: reflected, or replicated if too small for that."""
     height, width = image.shape[2:]
     below, right = -height % multiple, -width % multiple
     if not (below or right):

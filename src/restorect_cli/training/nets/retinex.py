@@ -17,7 +17,7 @@ class Decomposition(nn.Module):
     def __init__(self, channels: int = 3, width: int = 32) -> None:
         super().__init__()
         last = nn.Conv2d(width, 4, 3, padding=1)
-        # The last ReLU would be dead for good where it starts below zero everywhere: start in the middle of the range.
+        # A last ReLU that starts below zero everywhere would never recover, so start in the middle of the range.
         nn.init.constant_(last.bias, 0.5)  # type: ignore[arg-type]
         self.layers = nn.Sequential(
             nn.Conv2d(channels, width, 3, padding=1),

@@ -1,13 +1,12 @@
 """The two-graph student: a prior that sees the whole picture once, and a velocity net that runs on tiles.
 
-    prior(thumb, statistics) -> z          what the light and the degradation are like
-    velocity(x_t, t, z) -> D               displacement still to undo (cumulative) or y - x (velocity)
+    prior(thumb, statistics) -> z          describes the light and the degradation
+    velocity(x_t, t, z) -> D               remaining displacement (cumulative) or y - x (velocity)
 
-The velocity net is a plain 3x3-convolution U-Net without normalisation: depthwise convolutions and
-layer norms are memory-bound on a CPU, four times slower for fewer operations. One scale-and-shift
-per level comes from (t, z). A global gain per colour, also from (t, z), lifts the picture before the
-convolutions see it: in low light nearly all of the displacement is one exposure, and a sum of 3x3
-convolutions is a poor way to multiply by ten.
+The velocity net is a plain 3x3-convolution U-Net without normalisation: depthwise convolutions and layer norms are
+memory-bound on a CPU, four times slower for fewer operations. One scale-and-shift per level comes from (t, z). A global
+gain per colour, also from (t, z), lifts the picture before the convolutions: in low light nearly all of the
+displacement is one exposure, and 3x3 convolutions multiply by ten badly.
 """
 
 from __future__ import annotations
@@ -36,8 +35,8 @@ class StudentShape:
     blocks: tuple[int, int, int, int, int] = (1, 1, 2, 1, 1)
     latent_dim: int = 64
     embed_dim: int = 96
-    context: int = 0  # inner channels of a dilated block at 1/8, for drops wider than the rest can see; 0: none
-    vectors: int = 0  # length of a teacher's vectors, which the prior generates; 0: no latent flow
+    context: int = 0  # inner channels of a dilated block at 1/8, to see wider drops; 0: none
+    vectors: int = 0  # length of the teacher's vectors that the prior generates; 0: no latent flow
 
 
 SHAPES = {
@@ -45,12 +44,12 @@ SHAPES = {
     "m": StudentShape(width=56, embed_dim=128),
     "tiny": StudentShape(width=8, blocks=(1, 1, 1, 1, 1), latent_dim=8, embed_dim=16),
 }
-CONTEXT_DILATIONS = (2, 4)  # of the two convolutions: 48 pixels farther
+CONTEXT_DILATIONS = (2, 4)  # of the two convolutions: extend the view by 48 pixels
 SIZE_MULTIPLE = 8  # 2 (pixel-unshuffle) x 4 (two strided convolutions)
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(relu(conv(x))), 3x3, no normalisation; `inner` channels between the two, as many as x has if None."""
+    """x + conv(relu(conv(x))), 3x3, no normalisation; `inner` channels between the two, by default those of x."""
 
     def __init__(self, channels: int, inner: int | None = None, dilations: tuple[int, int] = (1, 1)) -> None:
         super().__init__()
@@ -65,7 +64,7 @@ class ResidualBlock(nn.Module):
 
 
 class StudentLevel(nn.Module):
-    """Scale and shift from the embedding, then residual blocks, the context block (if any) after the first."""
+    """Scale and shift from the embedding, then residual blocks; the context block (if any) follows the first."""
 
     def __init__(self, channels: int, blocks: int, embed_dim: int, context: int = 0) -> None:
         super().__init__()
@@ -89,8 +88,8 @@ class StudentLevel(nn.Module):
 def same_for_neighbours(layer: nn.Conv2d) -> None:
     """Start a 1x1 convolution before a pixel-shuffle as nearest-neighbour enlargement (ICNR, Aitken et al. 2017).
 
-    Random weights start as a grid of period two, of which a short training leaves a level or more:
-    visible in the smooth sky of a lifted night photograph.
+    Random weights make a grid of period two. A short training leaves a level or more of it, which shows in the smooth
+    sky of a lifted night photograph.
     """
     layer.weight.copy_(layer.weight[::4].repeat_interleave(4, dim=0))
     if layer.bias is not None:
@@ -100,9 +99,9 @@ def same_for_neighbours(layer: nn.Conv2d) -> None:
 class Prior(nn.Module):
     """Whole picture, shrunk -> latent vector z.
 
-    A convolutional condition encoder pooled over the picture, joined by the noise statistics that
-    shrinking destroys. Where the student learns from a teacher, a latent flow generates the teacher's
-    vectors from this condition, and both make z.
+    A convolutional encoder is pooled over the picture; the noise statistics, which shrinking destroys, are added. If
+    the student learns from a teacher, a latent flow generates the teacher's vectors from this condition, and both
+    make z.
     """
 
     def __init__(self, shape: StudentShape) -> None:
@@ -117,15 +116,15 @@ class Prior(nn.Module):
             nn.Conv2d(48, 64, 1),
             nn.ReLU(),
         )
-        told = CONDITION + shape.vectors
-        self.head = nn.Sequential(nn.Linear(told, 96), nn.ReLU(), nn.Linear(96, shape.latent_dim), nn.Tanh())
+        inputs = CONDITION + shape.vectors
+        self.head = nn.Sequential(nn.Linear(inputs, 96), nn.ReLU(), nn.Linear(96, shape.latent_dim), nn.Tanh())
         self.flow = LatentFlow(FlowShape(shape.vectors, CONDITION, FLOW_WIDTH, blocks=2)) if shape.vectors else None
 
     def condition(self, thumb: Tensor, statistics: Tensor) -> Tensor:
         """thumb (B,3,h,w) in [0,1], statistics (B,9) >= 0 -> features (B, 64+9)."""
-        lifted = torch.sqrt(thumb.clamp(min=1e-4))  # spreads the dark end, where low light lives
+        lifted = torch.sqrt(thumb.clamp(min=1e-4))  # spreads the dark end, where low light is
         pooled = self.encoder(torch.cat([thumb, lifted], dim=1)).mean(dim=(2, 3))
-        # log between noise of a tenth of a level (-5) and of a fifth of the range: about -1 to 1
+        # from noise of a tenth of a level to a fifth of the range: about -1 to 1
         logs = 0.35 * torch.log(statistics.clamp(min=0) + 4e-4) + 1.4
         return torch.cat([pooled, logs], dim=1)
 
@@ -179,13 +178,13 @@ class VelocityNet(nn.Module):
         return self.evaluate(x, t, z)[0]
 
     def evaluate(self, x: Tensor, t: Tensor, z: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """D, and the decoder maps (B,2w,H/4,W/4) and (B,w,H/2,W/2) that a teacher's can be compared with."""
-        # The embedding and the gain stay in float32 under autocast: bfloat16 has three digits, and an
-        # exposure wrong by 0.4 % is a level.
+        """D, and the decoder maps (B,2w,H/4,W/4) and (B,w,H/2,W/2), to compare with a teacher's."""
+        # The embedding and the gain stay in float32 under autocast: bfloat16 has three digits, and an exposure error of
+        # 0.4 % is a level.
         with torch.autocast(x.device.type, enabled=False):
             embedding = self.embedding(t.float(), z.float())
             gain = torch.exp(self.log_gain(embedding).clamp(*LOG_GAIN_RANGE))[:, :, None, None]
-        cells = F.pixel_unshuffle(x, 2)  # four neighbours of a colour lie beside each other in the channels
+        cells = F.pixel_unshuffle(x, 2)  # four neighbours of a colour become adjacent channels
         lifted = cells * gain.repeat_interleave(4, dim=1)
         h = self.stem(torch.cat([cells, lifted], dim=1))
         skip1 = self.encode1(h, embedding)
@@ -197,7 +196,7 @@ class VelocityNet(nn.Module):
 
 
 class Student(nn.Module):
-    """Prior and velocity net together, as they are trained."""
+    """Prior and velocity net, trained together."""
 
     def __init__(self, shape: StudentShape) -> None:
         super().__init__()
@@ -209,18 +208,17 @@ class Student(nn.Module):
         return self.velocity(x, t, self.prior(thumb, statistics))  # type: ignore[no-any-return]
 
     def inner_convolutions(self) -> list[Tensor]:
-        """Weights of the velocity net's convolutions but the first and the last, for `Optimiser`."""
+        """Weights of the velocity net's convolutions except the first and the last, for `Optimiser`."""
         ends = (self.velocity.stem, self.velocity.out)
         return [m.weight for m in self.velocity.modules() if isinstance(m, nn.Conv2d) and m not in ends]
 
 
 def made_to_fit(weights: dict[str, Tensor], student: Student) -> dict[str, Tensor]:
-    """Weights of a narrower student, or of one without a latent flow or a context block, for one that has them: it
-    computes the same at first.
+    """Weights of a narrower student, or of one without a latent flow or a context block, made to fit one that has them.
 
-    New channels get what `student` holds, their incoming weights random, and 0 as their weights into the old ones; the
-    flow keeps the values it has, and the first layer after it weighs its vectors with 0; the context block starts as
-    the identity. Other weights come back as they are.
+    At first both compute the same: new channels get what `student` holds, their incoming weights random, and 0 as their
+    weights into the old ones; the flow keeps its values, but the next layer weighs its vectors with 0, and the context
+    block starts as the identity. Other weights are returned unchanged.
     """
     own = student.state_dict()
     lacking = own.keys() - weights.keys()
@@ -254,8 +252,8 @@ def _widened(name: str, small: Tensor, large: Tensor) -> Tensor:
 def receptive_radius_px(shape: StudentShape) -> int:
     """Pixels on each side that one evaluation of the velocity net can see, rounded up to the size multiple.
 
-    At 1/2 of the resolution: stem, blocks of two convolutions, output, one pixel each; likewise at
-    1/4 and 1/8, plus the footprint of the strided cells themselves.
+    At 1/2 of the resolution: stem, blocks of two convolutions, output, one pixel each; likewise at 1/4 and 1/8, plus
+    the footprint of the strided cells.
     """
     half = 2 * (2 + 2 * shape.blocks[0] + 2 * shape.blocks[4])
     quarter = 4 * (2 * shape.blocks[1] + 2 * shape.blocks[3])

@@ -23,7 +23,7 @@ SIZE_MULTIPLE = 8  # three times halved
 
 @dataclass(frozen=True)
 class TeacherShape:
-    """Size of a teacher; `width` is a multiple of 4, levels have 1, 2, 4 and 8 times as many channels."""
+    """Size of a teacher; `width` is a multiple of 4, and levels have 1, 2, 4 and 8 times as many channels."""
 
     width: int
     blocks: tuple[int, int, int, int]  # at 1, 1/2, 1/4, 1/8 of the resolution, in encoder and decoder alike
@@ -43,12 +43,12 @@ TEACHERS = {
 
 @dataclass(frozen=True)
 class Restoration:
-    """What one pass of the transformer yields; pixels refer to the picture padded to multiples of 8."""
+    """The results of one pass; pixels refer to the picture padded to multiples of 8."""
 
     restored: Tensor  # (B,3,H,W), of the size of the input
     maps: tuple[Tensor, Tensor, Tensor]  # decoder 3, 2, 1: at 1/4, 1/2, 1 of the resolution
     features_degraded: Tensor  # (B,width,H,W): of encoder 1
-    features_clean: Tensor  # (B,width,H,W): what enters decoder 1
+    features_clean: Tensor  # (B,width,H,W): input of decoder 1
 
 
 class TeacherLevel(nn.Module):
@@ -107,11 +107,11 @@ class Transformer(nn.Module):
         )
         self.output = conv(2 * d, 3)
         nn.init.zeros_(self.output.weight)  # the untrained teacher is the identity
-        # Not part of `forward`: in training it splits the features of a pass into R and L, to keep them splittable.
+        # Not part of `forward`: training uses it to keep features that split into R and L.
         self.inner = Decomposition(d, d)
 
     def decoder_maps(self, y: Tensor, z_retinex: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Maps of decoders 3 and 2, at 1/4 and 1/2 of the resolution, and of encoder 1: half of the way."""
+        """Maps of decoders 3 and 2, at 1/4 and 1/2 of the resolution, and of encoder 1."""
         skip1 = self.encoder1(self.embed(pad_to_multiple(y, SIZE_MULTIPLE)), z_retinex)
         skip2 = self.encoder2(F.pixel_unshuffle(self.down1(skip1), 2), z_retinex)
         skip3 = self.encoder3(F.pixel_unshuffle(self.down2(skip2), 2), z_retinex)
@@ -122,7 +122,7 @@ class Transformer(nn.Module):
         return map3, self.decoder2(h, z_retinex), skip1
 
     def forward(self, y: Tensor, z_image: Tensor, z_retinex: Tensor) -> Restoration:
-        """y in [0,1] of any size; the restored picture may leave [0,1] by a little."""
+        """y in [0,1] of any size; the restored picture may exceed [0,1] slightly."""
         map3, map2, skip1 = self.decoder_maps(y, z_retinex)
         raised = F.pixel_shuffle(self.up1(map2), 2)
         map1 = self.decoder1(torch.cat([raised, skip1], dim=1), z_retinex)

@@ -30,7 +30,7 @@ Predict = Callable[[Tensor, Tensor], Tensor]
 
 
 def take_step(predict: Predict, x: Tensor, t: float, t_next: float, target: Target) -> Tensor:
-    """The Euler step of `flow.step` for a batch at one time."""
+    """The same step as `flow.euler_step` for a batch at one time."""
     times = torch.full((len(x),), t, device=x.device)
     return x - displacement_weight(target, t, t_next) * predict(x, times)
 

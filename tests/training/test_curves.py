@@ -5,18 +5,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image, ImageColor
 
-from restorect_cli.training.plot import COLOURS, SIZE, linear_axis, logarithmic_axis, plot, read_log
+from restorect_cli.charts import COLOURS
+from restorect_cli.training.curves import SIZE, draw_log, panel, read_log
 
 
-def colours_in(path: Path) -> list[bool]:
+def curves_in(path: Path) -> int:
+    """How many colours of curves a picture holds."""
     with Image.open(path) as image:
         assert image.size == SIZE and image.format == "PNG"
         pixels = np.asarray(image.convert("RGB"))
-    return [
+    return sum(
         bool((pixels == ImageColor.getrgb(colour)).all(axis=2).any()) for colour in COLOURS[:-1]
-    ]  # the grey one is in the letters, too
+    )  # grey: letters
 
 
 @pytest.mark.parametrize(
@@ -32,11 +35,26 @@ def colours_in(path: Path) -> list[bool]:
 def test_every_curve_is_drawn(tmp_path: Path, lines: list[dict[str, object]], curves: int):
     log = tmp_path / "log.jsonl"
     log.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    plot(log, tmp_path / "loss.png")
-    drawn = colours_in(tmp_path / "loss.png")
-    assert sum(drawn) == curves
-    plot(tmp_path / "none.jsonl", tmp_path / "empty.png")
-    assert not any(colours_in(tmp_path / "empty.png"))
+    draw_log(log, tmp_path / "loss.png")
+    assert curves_in(tmp_path / "loss.png") == curves
+    draw_log(tmp_path / "none.jsonl", tmp_path / "empty.png")
+    assert curves_in(tmp_path / "empty.png") == 0
+
+
+def test_a_curve_is_named_with_its_last_value():
+    axes = Figure().subplots()
+    panel("loss", {"a": [(1, 3.0), (7, 0.25)], "nothing": []}, logarithmic=True)(axes)
+    (line,) = axes.get_lines()
+    assert np.array_equal(line.get_xydata(), [(1, 3.0), (7, 0.25)])
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a  0.25"]
+    assert axes.get_yscale() == "log"
+
+
+def test_the_same_log_gives_the_same_bytes(tmp_path: Path):
+    (tmp_path / "log.jsonl").write_text(json.dumps({"iteration": 1, "loss": 0.5}) + "\n")
+    for name in ("a.png", "b.png"):
+        draw_log(tmp_path / "log.jsonl", tmp_path / name)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 def test_what_was_done_twice_counts_once_and_a_broken_line_not_at_all(tmp_path: Path):
@@ -44,11 +62,3 @@ def test_what_was_done_twice_counts_once_and_a_broken_line_not_at_all(tmp_path: 
     records = [{"iteration": 1, "loss": 3.0}, {"iteration": 2, "loss": 2.0}, {"iteration": 2, "loss": 1.0}]
     log.write_text("\n".join(map(json.dumps, records)) + '\n{"iterat')
     assert read_log(log)[0] == {"loss": [(1, 3.0), (2, 1.0)]}
-
-
-@pytest.mark.parametrize("values", [[0.0, 40_000.0], [31.2, 31.2], [-5.0, 7.5], [1e-5, 2e-5], [0.0, 1.0]])
-def test_axes_hold_their_values_between_round_numbers(values: list[float]):
-    for axis in (linear_axis(values), logarithmic_axis([abs(v) + 1e-6 for v in values])):
-        assert 2 <= len(axis.ticks) <= 40
-        assert axis.place(axis.ticks[0]) == pytest.approx(0) and axis.place(axis.ticks[-1]) == pytest.approx(1)
-    assert all(-1e-6 <= linear_axis(values).place(value) <= 1 + 1e-6 for value in values)
