@@ -312,13 +312,11 @@ class Trainer:
 def _interruption() -> Iterator[threading.Event]:
     """An event that the first Ctrl-C or SIGTERM sets instead of breaking off; a second one acts as it always does."""
     asked = threading.Event()
-    with contextlib.ExitStack() as handled:
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {int(number): signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-        def ask(number: int, frame: object) -> None:
-            asked.set()
-            signal.signal(number, before[signal.Signals(number)])
+    def ask(number: int, frame: object) -> None:
+        asked.set()
+        signal.signal(number, before[number])
 
-        for number in before:
-            handled.enter_context(handling(number, ask))
+    with handling(signal.SIGINT, ask), handling(signal.SIGTERM, ask):
         yield asked
