@@ -81,7 +81,7 @@ def test_no_worker_outlives_the_run(data: Path, tmp_path: Path, how: signal.Sign
     finally:
         run.kill()
     if how == signal.SIGINT:
-        assert run.returncode == 130 and "all saved in run" in err and "Traceback" not in err
+        assert run.returncode == 130 and "everything is saved in run" in err and "Traceback" not in err
         assert (tmp_path / "run/checkpoint.pt").exists()
     deadline = time.monotonic() + 20
     while Path(f"/proc/{worker}").exists() and "Z" not in Path(f"/proc/{worker}/stat").read_text().split()[2]:
