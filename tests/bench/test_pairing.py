@@ -60,7 +60,7 @@ def test_a_picture_with_two_possible_targets_is_not_scored(tmp_path: Path):
         Image.fromarray(photograph()).save(tmp_path / f"{path}.png")
     opened = open_set(located(tmp_path))
     assert [case.stem for case in opened.cases] == ["low2"]
-    assert any("low1.png has no target of its name" in line for line in opened.problems)
+    assert any("low1.png has no target of the same name" in line for line in opened.problems)
 
 
 def test_pairs_in_one_folder_are_told_apart_by_their_marks(tmp_path: Path):
